@@ -1,0 +1,283 @@
+//! The code that ships: dispatchers at the homes, admission at the hosts, messages between.
+
+use queued::core::admission::{self, Admission, Ask, IfFull, Key, QueueRule, Slot};
+use queued::core::dispatch::{self, Dispatcher, HostNews, Submission, Work};
+use queued::core::names::{HostName, JobId, QueueName, UserName};
+use queued::core::time::Millis;
+use wire::api::{HostChoice, OnFull, Refusal};
+use wire::news::HostState;
+
+use crate::cluster::{Cluster, Policy, START};
+use crate::load::{Readings, millis};
+use crate::news::{Publisher, under_way};
+
+pub struct Shipped {
+    homes: Vec<Home>,
+    hosts: Vec<Host>,
+    queue: QueueName,
+    user: UserName,
+    pub counts: Counts,
+}
+
+/// What the placing of jobs has cost.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    pub placed: u64,
+    pub asked: u64,
+    pub news: u64,
+}
+
+struct Home {
+    name: HostName,
+    dispatcher: Dispatcher,
+    /// The newest record of each host, by its number.
+    heard: Vec<u64>,
+}
+
+struct Host {
+    name: HostName,
+    admission: Admission,
+    readings: Readings,
+    publisher: Publisher,
+    published: u64,
+    look: Millis,
+}
+
+pub enum Message {
+    Ask { host: usize, ask: Ask },
+    Reserved { host: usize, key: Key, rank: f64 },
+    Refused { host: usize, key: Key, refusal: Refusal, rank: f64 },
+    /// The client has connected and released the job.
+    Start { host: usize, home: usize, id: JobId },
+    Withdraw { host: usize, home: usize, id: JobId },
+    Ended { home: usize, host: usize, id: JobId },
+    Look { host: usize },
+    News { home: usize, host: usize, number: u64, state: HostState },
+}
+
+impl Shipped {
+    pub fn new(homes: usize) -> Self {
+        let home = |number: usize| {
+            let name = name_of(number);
+            Home { dispatcher: Dispatcher::new(name.clone(), number as u64), name, heard: Vec::new() }
+        };
+        Self {
+            homes: (0..homes).map(home).collect(),
+            hosts: Vec::new(),
+            queue: "now".into(),
+            user: "somebody".into(),
+            counts: Counts::default(),
+        }
+    }
+
+    fn home_does(&mut self, cluster: &mut Cluster<Message>, home: usize, event: dispatch::Event) {
+        let actions = self.homes[home].dispatcher.handle(millis(cluster.now), event);
+        for action in actions {
+            match action {
+                dispatch::Action::Ask { id, host, runner_up_rank, slot, .. } => {
+                    let key = Key { home: self.homes[home].name.clone(), id };
+                    let (user, queue) = (self.user.clone(), self.queue.clone());
+                    let ask =
+                        Ask { key, user, queue, priority: 0, runner_up_rank, slot, if_full: IfFull::Remember };
+                    self.counts.asked += 1;
+                    let delay = delay(cluster);
+                    cluster.send(delay, Message::Ask { host: number_of(&host), ask });
+                }
+                dispatch::Action::Place { id, host, .. } => {
+                    self.counts.placed += 1;
+                    let delay = delay(cluster) + delay(cluster);
+                    cluster.send(delay, Message::Start { host: number_of(&host), home, id });
+                }
+                dispatch::Action::Release { id, host } => {
+                    let delay = delay(cluster);
+                    cluster.send(delay, Message::Withdraw { host: number_of(&host), home, id });
+                }
+                other => panic!("a queue without limits gives no {other:?}"),
+            }
+        }
+    }
+
+    fn host_does(&mut self, cluster: &mut Cluster<Message>, host: usize, event: admission::Event) {
+        let running = cluster.machines[host].running();
+        self.read(cluster.now, host, running);
+        for action in self.hosts[host].admission.handle(millis(cluster.now), event) {
+            let delay = delay(cluster);
+            match action {
+                admission::Action::Accept { key, rank } => {
+                    cluster.send(delay, Message::Reserved { host, key, rank });
+                }
+                admission::Action::Refuse { key, refusal, rank } => {
+                    cluster.send(delay, Message::Refused { host, key, refusal, rank });
+                }
+                other => panic!("a queue without limits gives no {other:?}"),
+            }
+        }
+        self.look(cluster, host);
+    }
+
+    fn read(&mut self, now: f64, host: usize, running: u32) {
+        let host = &mut self.hosts[host];
+        if let Some((at, runnable)) = host.readings.before(now, running) {
+            host.admission.handle(at, admission::Event::Sampled { runnable, load1: 0.0 });
+        }
+    }
+
+    fn look(&mut self, cluster: &mut Cluster<Message>, host: usize) {
+        let now = millis(cluster.now);
+        let most = under_way(self.hosts.len()).as_secs_f64();
+        let entry = &mut self.hosts[host];
+        let state = entry.admission.state(now);
+        if entry.publisher.due(now, &state) {
+            entry.published += 1;
+            let number = entry.published;
+            for home in 0..self.homes.len() {
+                self.counts.news += 1;
+                let delay = 0.05 + (most - 0.05) * cluster.random.fraction();
+                cluster.send(delay, Message::News { home, host, number, state: state.clone() });
+            }
+        }
+        let deadline = entry.publisher.next_deadline();
+        if entry.look <= now || deadline < entry.look {
+            entry.look = deadline;
+            cluster.send((deadline.as_secs_f64() - cluster.now).max(0.001), Message::Look { host });
+        }
+    }
+
+    fn number(&self, home: &HostName) -> usize {
+        number_of(home)
+    }
+}
+
+impl Policy for Shipped {
+    type Message = Message;
+
+    fn begin(&mut self, cluster: &mut Cluster<Message>) {
+        for (host, machine) in cluster.machines.iter().enumerate() {
+            let mut admission = Admission::new(machine.cpus, 1.0);
+            let rule = QueueRule::default_for(self.queue.clone(), machine.cpus);
+            admission.handle(Millis(0), admission::Event::Queues(vec![rule]));
+            let runnable = f64::from(machine.running());
+            admission.handle(Millis(0), admission::Event::Sampled { runnable, load1: 0.0 });
+            let state = admission.state(millis(START));
+            let mut publisher = Publisher::new(cluster.machines.len());
+            publisher.due(millis(START - 15.0 * cluster.random.fraction()), &state);
+            let readings = Readings::new(cluster.random.fraction());
+            let (name, look) = (name_of(host), Millis(0));
+            for home in &mut self.homes {
+                let news =
+                    HostNews { host: name.clone(), state: state.clone(), heard: Millis(0), unavailable: None };
+                let event = dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() };
+                home.dispatcher.handle(Millis(0), event);
+                home.heard.push(0);
+            }
+            self.hosts.push(Host { name, admission, readings, publisher, published: 0, look });
+        }
+        let first: Vec<(usize, u32)> = (0..).zip(cluster.machines.iter().map(|machine| machine.running())).collect();
+        let mut id = 0;
+        for (host, running) in first {
+            for _ in 0..running {
+                let key = Key { home: "first".into(), id: JobId(id) };
+                let (user, queue) = (self.user.clone(), self.queue.clone());
+                let event = admission::Event::Adopted { key, user, queue, slot: Slot::Counted };
+                self.hosts[host].admission.handle(millis(START), event);
+                id += 1;
+            }
+            self.look(cluster, host);
+        }
+    }
+
+    fn submitted(&mut self, cluster: &mut Cluster<Message>, job: u32) {
+        let submission = Submission {
+            id: JobId(u64::from(job)),
+            user: self.user.clone(),
+            queue: self.queue.clone(),
+            command: String::new(),
+            directory: String::new(),
+            priority: 0,
+            choice: HostChoice::Any,
+            allowed: Vec::new(),
+            excluded: Vec::new(),
+            on_full: OnFull::Wait,
+            work: Work::Session,
+        };
+        let home = cluster.jobs[job as usize].home;
+        self.home_does(cluster, home, dispatch::Event::Submitted(submission));
+    }
+
+    fn ended(&mut self, cluster: &mut Cluster<Message>, job: u32, host: usize, before: u32) {
+        let entry = cluster.jobs[job as usize];
+        let id = JobId(u64::from(job));
+        let home = if entry.first { "first".into() } else { self.homes[entry.home].name.clone() };
+        self.read(cluster.now, host, before);
+        self.hosts[host].readings.changes(cluster.now, before);
+        let busy = (entry.length / (cluster.now - entry.started).max(1e-9)).min(1.0);
+        self.host_does(cluster, host, admission::Event::Ended { key: Key { home, id }, busy });
+        if !entry.first {
+            let delay = delay(cluster);
+            cluster.send(delay, Message::Ended { home: entry.home, host, id });
+        }
+    }
+
+    fn arrived(&mut self, cluster: &mut Cluster<Message>, message: Message) {
+        match message {
+            Message::Ask { host, ask } => self.host_does(cluster, host, admission::Event::Asked(ask)),
+            Message::Reserved { host, key, rank } => {
+                let home = self.number(&key.home);
+                let host = self.hosts[host].name.clone();
+                self.home_does(cluster, home, dispatch::Event::Reserved { id: key.id, host, rank });
+            }
+            Message::Refused { host, key, refusal, rank } => {
+                let home = self.number(&key.home);
+                let host = self.hosts[host].name.clone();
+                self.home_does(cluster, home, dispatch::Event::Refused { id: key.id, host, refusal, rank });
+            }
+            Message::Start { host, home, id } => {
+                let running = cluster.machines[host].running();
+                self.read(cluster.now, host, running);
+                self.hosts[host].readings.changes(cluster.now, running);
+                cluster.start(id.0 as u32, host);
+                let key = Key { home: self.homes[home].name.clone(), id };
+                self.hosts[host].admission.handle(millis(cluster.now), admission::Event::Started { key });
+            }
+            Message::Withdraw { host, home, id } => {
+                let key = Key { home: self.homes[home].name.clone(), id };
+                self.host_does(cluster, host, admission::Event::Withdrawn { key });
+            }
+            Message::Ended { home, host, id } => {
+                let host = self.hosts[host].name.clone();
+                self.home_does(cluster, home, dispatch::Event::Ended { id, host });
+            }
+            Message::Look { host } => {
+                let running = cluster.machines[host].running();
+                self.read(cluster.now, host, running);
+                if millis(cluster.now) >= self.hosts[host].look {
+                    self.look(cluster, host);
+                }
+            }
+            Message::News { home, host, number, state } => {
+                let heard = millis(cluster.now);
+                let name = self.hosts[host].name.clone();
+                let entry = &mut self.homes[home];
+                if number > entry.heard[host] {
+                    entry.heard[host] = number;
+                    let news = HostNews { host: name, state, heard, unavailable: None };
+                    let event = dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() };
+                    self.home_does(cluster, home, event);
+                }
+            }
+        }
+    }
+}
+
+/// One way through a local network and two programs.
+fn delay(cluster: &mut Cluster<Message>) -> f64 {
+    0.0001 + 0.0009 * cluster.random.fraction()
+}
+
+fn name_of(host: usize) -> HostName {
+    format!("h{host}").into()
+}
+
+fn number_of(host: &HostName) -> usize {
+    host.as_str()[1..].parse().expect("all names are made by name_of")
+}

@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# Hosts as anybody can have them: an address in 127.0.0.0/8 and directories, nothing more. What needs namespaces is
+# refused. A process belongs to the host whose runtime directory is in its environment, or to the host of its parent.
+
+require_running() { :; }
+
+require_tools() {
+    type -P setsid >/dev/null || refuse "$FAILED" "setsid is missing; it is in util-linux"
+}
+
+make_hosts() { # HOST...
+    local host
+    for host in "$@"; do
+        mkdir -m 700 "$cluster/$host/run" "$cluster/$host/tmp"
+    done
+}
+
+processes_of() { # HOST, or "*" for all: prints their numbers
+    local mark=XDG_RUNTIME_DIR=$cluster/$1/run entry line stat process grown=yes
+    local -A parent=() member=()
+    for entry in /proc/[0-9]*; do
+        [[ -O $entry && ${entry#/proc/} != "$$" && ${entry#/proc/} != "$BASHPID" ]] || continue
+        process=${entry#/proc/}
+        { read -r stat <"$entry/stat"; } 2>/dev/null || continue
+        read -ra stat <<<"${stat##*) }"
+        [[ ${stat[0]} != Z ]] || continue
+        parent[$process]=${stat[1]}
+        while IFS= read -r -d '' line; do
+            # shellcheck disable=SC2053 # a pattern when HOST is one
+            [[ $line == $mark ]] && member[$process]=yes && break
+        done 2>/dev/null <"$entry/environ"
+    done
+    while [[ -n $grown ]]; do
+        grown=
+        for process in "${!parent[@]}"; do
+            if [[ -z ${member[$process]-} && -n ${member[${parent[$process]}]-} ]]; then
+                member[$process]=yes grown=yes
+            fi
+        done
+    done
+    printf '%s\n' "${!member[@]}"
+}
+
+# A runner with jobs starts a dead daemon again, so once is not enough.
+end_hosts() {
+    local attempt processes
+    for ((attempt = 0; attempt < 100; attempt++)); do
+        mapfile -t processes < <(processes_of '*')
+        [[ -n ${processes[*]} ]] || return 0
+        kill -KILL "${processes[@]}" 2>/dev/null
+        sleep 0.01
+    done
+    refuse "$FAILED" "processes do not die: ${processes[*]}"
+}
+
+run_on() { # HOST [-d] COMMAND...: becomes the command, or with -d starts it apart from us
+    set_environment "$1"
+    shift
+    if [[ $1 == -d ]]; then
+        shift
+        exec setsid --fork "$@"
+    fi
+    exec -- "$@"
+}

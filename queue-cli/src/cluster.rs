@@ -1,0 +1,62 @@
+//! `queue cluster init`: the daemon makes key, port and configuration; this program never
+//! reads the key.
+
+use std::time::{Duration, Instant};
+
+use wire::api::{ClusterInit, ClusterMade};
+
+use crate::daemon::Daemon;
+use crate::failure::{Failure, printable};
+use crate::hosts::print;
+use crate::place::refused;
+
+/// Asks the daemon and says what to do on the other hosts.
+pub fn init(daemon: &Daemon, listen: Option<String>) -> Result<(), Failure> {
+    let body = serde_json::to_vec(&ClusterInit { listen })
+        .map_err(|error| Failure::own(format!("cannot write the request: {error}")))?;
+    let mut exchange = daemon.ask("POST", "/v1/cluster", &body)?;
+    let deadline = Instant::now() + PATIENCE;
+    let status = exchange.status(deadline).map_err(|error| daemon.said(&error))?;
+    let answer = exchange.whole(deadline).map_err(|error| daemon.said(&error))?;
+    if status != 200 {
+        return Err(refused(status, &answer));
+    }
+    let made: ClusterMade = serde_json::from_slice(&answer)
+        .map_err(|error| Failure::own(format!("cannot read what queued made: {error}")))?;
+    print(told(&made, &sys::host::name()).as_bytes())
+}
+
+fn told(made: &ClusterMade, host: &str) -> String {
+    let ClusterMade { configuration, key, listen } = made;
+    let (configuration, key) = (printable(configuration), printable(key));
+    let listen = printable(listen);
+    let port = listen.rsplit_once(':').map_or("7117", |(_, port)| port);
+    format!(
+        "this host listens on {listen}\n\
+         configuration  {configuration}\n\
+         key            {key}\n\
+         On each other host: copy the key file to the same path with mode 0600 (a shared home\n\
+         directory has it already), put  peers = [\"{host}:{port}\"]  and  key = \"{key}\"  into\n\
+         its queued.toml, and run: queue hosts\n\
+         Whoever has the key file is you.\n"
+    )
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_elsewhere_names_port_and_key() {
+        let made = ClusterMade {
+            configuration: "/home/me/.config/queue/queued.toml".into(),
+            key: "/home/me/.config/queue/cluster.key".into(),
+            listen: "[::]:7118".into(),
+        };
+        let text = told(&made, "redfish");
+        assert!(text.contains("peers = [\"redfish:7118\"]"));
+        assert!(text.contains("key = \"/home/me/.config/queue/cluster.key\""));
+    }
+}

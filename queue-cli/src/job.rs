@@ -1,0 +1,100 @@
+//! The job's description: the command, and everything of this process that a local program
+//! would have inherited.
+
+use std::env;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use ring::rand::{SecureRandom, SystemRandom};
+use wire::ByteString;
+use wire::api::HostChoice;
+use wire::job::{Job, Limit};
+
+use crate::arguments::Run;
+use crate::environment;
+use crate::failure::{Failure, words};
+use crate::modes::Plan;
+
+/// Describes the job for `run`.
+pub fn describe(run: &Run, plan: &Plan) -> Result<Job, Failure> {
+    Ok(Job {
+        argv: run.command.iter().cloned().map(ByteString::from).collect(),
+        environment: environment::for_job(env::vars_os()),
+        directory: ByteString::from(working_directory()?.into_os_string()),
+        umask: sys::limits::umask(),
+        nice: sys::limits::nice(),
+        limits: sys::limits::soft_limits()
+            .into_iter()
+            .map(|(name, soft)| Limit { name, soft })
+            .collect(),
+        ignored_signals: sys::signal::ignored_at_start(),
+        descriptors: plan.descriptors,
+        queue: run.queue.clone(),
+        hosts: match &run.choice {
+            HostChoice::Only(host) => vec![host.clone()],
+            HostChoice::Any | HostChoice::Rather(_) => Vec::new(),
+        },
+        home: sys::host::name(),
+        submit_key: submit_key()?,
+    })
+}
+
+/// The working directory, by the name that the person gave it where that still is its name:
+/// `/home/me`, not `/export/disk7/me`, is what other hosts have too.
+fn working_directory() -> Result<PathBuf, Failure> {
+    let here = env::current_dir().map_err(|error| {
+        Failure::own(format!(
+            "the working directory cannot be named ({}); go to another one",
+            words(&error)
+        ))
+    })?;
+    Ok(env::var_os("PWD").map(PathBuf::from).filter(|pwd| is_same(pwd, &here)).unwrap_or(here))
+}
+
+/// Whether `pwd` is an absolute name of `here` without `.` and `..` in it.
+fn is_same(pwd: &Path, here: &Path) -> bool {
+    use std::path::Component;
+    if pwd == here {
+        return true;
+    }
+    let plain = pwd.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let inode = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    pwd.is_absolute() && plain && inode(pwd).is_some_and(|pwd| inode(here) == Some(pwd))
+}
+
+/// A key under which this submission is known wherever it is repeated.
+fn submit_key() -> Result<String, Failure> {
+    let mut random = [0; 16];
+    SystemRandom::new()
+        .fill(&mut random)
+        .map_err(|_| Failure::own("the kernel gives no random bytes"))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pwd_is_believed_only_where_it_names_the_same_directory() {
+        let root = env::temp_dir().join(format!("queue-cli-pwd-{}", std::process::id()));
+        let real = root.join("real");
+        let link = root.join("link");
+        std::fs::create_dir_all(&real).expect("a directory in temp");
+        std::os::unix::fs::symlink(&real, &link).expect("a link in temp");
+        assert!(is_same(&real, &real));
+        assert!(is_same(&link, &real));
+        assert!(!is_same(&root, &real));
+        assert!(!is_same(&root.join("gone"), &real));
+        assert!(!is_same(&link.join("..").join("real"), &real));
+        assert!(!is_same(Path::new("real"), &real));
+        std::fs::remove_dir_all(&root).expect("ours");
+    }
+
+    #[test]
+    fn no_two_submissions_have_one_key() {
+        let keys = [submit_key().expect("random"), submit_key().expect("random")];
+        assert_ne!(keys[0], keys[1]);
+        assert!(keys.iter().all(|key| key.len() == 32));
+    }
+}

@@ -1,0 +1,245 @@
+//! The connections that stand, and the peers news is exchanged with over them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use wire::exchange::Key;
+
+use super::claim::ClaimId;
+use super::event::ConnectionId;
+use super::pace::{self, BETWEEN_EXCHANGES, CROWDED, EXCHANGES_AT_ONCE, MOST_NEIGHBOURS};
+use super::slots::{Slot, Slots};
+use crate::core::time::Millis;
+
+/// All connections and neighbours.
+#[derive(Debug)]
+pub(super) struct Neighbours {
+    connections: BTreeMap<ConnectionId, Connection>,
+    by_host: BTreeMap<Arc<str>, BTreeSet<ConnectionId>>,
+    places: Vec<Option<Neighbour>>,
+    present: Slots,
+}
+
+/// A connection that stands.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    pub host: Arc<str>,
+    pub address: String,
+    pub incoming: bool,
+    pub since: Millis,
+}
+
+/// A peer, and what is still to be told to it.
+#[derive(Debug)]
+pub(super) struct Neighbour {
+    pub host: Arc<str>,
+    /// The connection on which requests go; without one, news waits for the peer's requests.
+    pub outgoing: Option<ConnectionId>,
+    /// Since when a request is under way.
+    pub asked: Option<Millis>,
+    /// Whether the peer was told on this connection who speaks.
+    pub greeted: bool,
+    /// Whether the peer has said who it is. Before, it is told about this host only.
+    pub acquainted: bool,
+    /// It knows few hosts: it is told cards without being asked whether it has them.
+    pub newcomer: bool,
+    /// Records to tell, oldest first. Some may have become known to it since.
+    pub pending: VecDeque<ClaimId>,
+    /// Cards it asked for.
+    pub missing: BTreeSet<Key>,
+    /// Hosts in doubt to tell of.
+    pub doubts: Vec<ClaimId>,
+    /// Departed hosts to tell of.
+    pub departures: BTreeSet<Arc<str>>,
+    /// Cards to ask it for.
+    pub wanted: BTreeSet<Key>,
+    /// Hosts to be spared news of.
+    pub spare: BTreeSet<Key>,
+    /// Hosts to hear of again.
+    pub again: BTreeSet<Key>,
+    /// Something does not wait for its turn.
+    pub urgent: bool,
+    /// The peer has more to tell than it said.
+    pub more: bool,
+    /// When a request was last sent.
+    pub last_sent: Millis,
+    /// When all is told again.
+    pub tell_all_at: Millis,
+    /// When the wall clock is told again.
+    pub tell_clock_at: Millis,
+    budget: Budget,
+}
+
+/// Lets a few exchanges follow at once and then one per [`BETWEEN_EXCHANGES`].
+#[derive(Debug, Clone, Copy, Default)]
+struct Budget {
+    /// When all that was spent is earned again.
+    full_at: Millis,
+}
+
+impl Neighbours {
+    /// No connection stands.
+    pub fn new() -> Self {
+        Self {
+            connections: BTreeMap::new(),
+            by_host: BTreeMap::new(),
+            places: (0..MOST_NEIGHBOURS).map(|_| None).collect(),
+            present: Slots::default(),
+        }
+    }
+
+    /// A connection stands.
+    pub fn connected(&mut self, id: ConnectionId, connection: Connection) {
+        self.by_host.entry(Arc::clone(&connection.host)).or_default().insert(id);
+        self.connections.insert(id, connection);
+    }
+
+    /// A connection is no more.
+    pub fn disconnected(&mut self, id: ConnectionId) -> Option<Connection> {
+        let connection = self.connections.remove(&id)?;
+        if let Some(ids) = self.by_host.get_mut(&connection.host) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_host.remove(&connection.host);
+            }
+        }
+        Some(connection)
+    }
+
+    /// The connection of this number.
+    pub fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.connections.get(&id)
+    }
+
+    /// Whether any connection with this host stands.
+    pub fn is_connected(&self, host: &str) -> bool {
+        self.by_host.contains_key(host)
+    }
+
+    /// Whether the other side began any connection.
+    pub fn is_visited(&self) -> bool {
+        self.connections.values().any(|connection| connection.incoming)
+    }
+
+    /// The neighbour that this connection leads to.
+    pub fn slot_of(&self, id: ConnectionId) -> Option<Slot> {
+        self.slot_of_host(&self.connections.get(&id)?.host)
+    }
+
+    /// The neighbour of this name.
+    pub fn slot_of_host(&self, host: &str) -> Option<Slot> {
+        self.present.iter().find(|&slot| &*self[slot].host == host)
+    }
+
+    /// Makes the host a neighbour, unless there are too many.
+    pub fn adopt(&mut self, now: Millis, host: &Arc<str>, outgoing: Option<ConnectionId>) -> Option<Slot> {
+        let used = self.present.iter().count();
+        if outgoing.is_none() && used >= CROWDED {
+            return None;
+        }
+        let slot = Slot::all().find(|&slot| !self.present.contains(slot))?;
+        self.present.insert(slot);
+        self.places[slot.index()] = Some(Neighbour {
+            host: Arc::clone(host),
+            outgoing,
+            asked: None,
+            greeted: false,
+            acquainted: false,
+            newcomer: false,
+            pending: VecDeque::new(),
+            missing: BTreeSet::new(),
+            doubts: Vec::new(),
+            departures: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            spare: BTreeSet::new(),
+            again: BTreeSet::new(),
+            urgent: false,
+            more: false,
+            last_sent: now,
+            tell_all_at: now + pace::TELL_ALL,
+            tell_clock_at: now,
+            budget: Budget::default(),
+        });
+        Some(slot)
+    }
+
+    /// The place is free again.
+    pub fn release(&mut self, slot: Slot) {
+        self.present.remove(slot);
+        self.places[slot.index()] = None;
+    }
+
+    /// All neighbours.
+    pub fn present(&self) -> Slots {
+        self.present
+    }
+
+    /// All neighbours with their places.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Neighbour)> {
+        self.present.iter().map(|slot| (slot, &self[slot]))
+    }
+
+    /// Whether any connection stands.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+}
+
+impl Neighbour {
+    /// Whether there is something that is worth a request of its own. What the peer need not
+    /// tell us does not count: it travels with the next message.
+    pub fn has_news(&self) -> bool {
+        !self.greeted
+            || self.more
+            || !(self.missing.is_empty() && self.wanted.is_empty() && self.again.is_empty())
+            || self.acquainted
+                && !(self.pending.is_empty() && self.doubts.is_empty() && self.departures.is_empty())
+    }
+
+    /// When the next request may go: `None` while one is under way, there is no way to send
+    /// one, or there is nothing to say.
+    pub fn send_at(&self, deaf: bool) -> Option<Millis> {
+        if self.outgoing.is_none() || self.asked.is_some() {
+            return None;
+        }
+        if self.urgent || !self.greeted {
+            return Some(Millis(0));
+        }
+        let poll = deaf.then(|| self.last_sent + pace::POLL);
+        let news = self.has_news().then(|| self.budget.ready_at());
+        poll.into_iter().chain(news).min()
+    }
+
+    /// A request goes out.
+    pub fn sent(&mut self, now: Millis) {
+        self.asked = Some(now);
+        self.last_sent = now;
+        self.urgent = false;
+        self.budget.spend(now);
+    }
+}
+
+impl Budget {
+    fn ready_at(self) -> Millis {
+        let ahead = BETWEEN_EXCHANGES * (EXCHANGES_AT_ONCE - 1);
+        Millis(self.full_at.0.saturating_sub(ahead.as_millis() as u64))
+    }
+
+    fn spend(&mut self, now: Millis) {
+        self.full_at = self.full_at.max(now) + BETWEEN_EXCHANGES;
+    }
+}
+
+impl std::ops::Index<Slot> for Neighbours {
+    type Output = Neighbour;
+
+    fn index(&self, slot: Slot) -> &Neighbour {
+        self.places[slot.index()].as_ref().expect("a slot is used only while its neighbour is present")
+    }
+}
+
+impl std::ops::IndexMut<Slot> for Neighbours {
+    fn index_mut(&mut self, slot: Slot) -> &mut Neighbour {
+        self.places[slot.index()].as_mut().expect("a slot is used only while its neighbour is present")
+    }
+}

@@ -1,0 +1,223 @@
+//! Who is told what: the account of which neighbour knows which record.
+//!
+//! Every record would reach a daemon over each of its connections. So each daemon remembers from
+//! which neighbour it heard of a host first, its source for that host, and asks the others to
+//! spare it. When a source goes, it asks them all again; and whoever is asked by its own source
+//! has lost the way too, and asks on. A record that ends a doubt is told to all, spared or not.
+
+use std::sync::Arc;
+
+use super::Table;
+use super::claim::ClaimId;
+use super::pace;
+use super::roster::{Change, Gone};
+use super::slots::{Slot, Slots};
+use crate::core::time::Millis;
+
+/// How soon something is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// With the next exchange, to those who did not ask to be spared.
+    Ordinary,
+    /// At once, and to everybody.
+    Urgent,
+}
+
+impl Table {
+    /// This record is new here: it is to be told to all who may not have it.
+    pub(super) fn pass_on(&mut self, id: ClaimId, from: Option<Slot>, change: Change, haste: Haste) {
+        let everybody = self.neighbours.present();
+        let teller: Slots = from.into_iter().collect();
+        let account = &mut self.roster[id].account;
+        account.known = teller;
+        if change.card {
+            account.card_known = teller;
+        } else if let Some(slot) = from {
+            account.card_known.insert(slot);
+        }
+        account.source = from;
+        if let Some(slot) = from
+            && account.sparing.remove(slot)
+        {
+            // It was quicker than our source after all.
+            let key = self.roster[id].key;
+            self.neighbours[slot].spare.remove(&key);
+            self.neighbours[slot].again.insert(key);
+        }
+        let account = &mut self.roster[id].account;
+        account.due = account.due.without(teller);
+        let spared = if haste == Haste::Ordinary { account.spared } else { Slots::default() };
+        self.tell(id, everybody.without(teller).without(spared), haste);
+    }
+
+    /// These neighbours are to be told this record.
+    pub(super) fn tell(&mut self, id: ClaimId, to: Slots, haste: Haste) {
+        let account = &mut self.roster[id].account;
+        for slot in to.iter() {
+            account.known.remove(slot);
+            let neighbour = &mut self.neighbours[slot];
+            if !account.due.contains(slot) {
+                account.due.insert(slot);
+                neighbour.pending.push_back(id);
+            }
+            neighbour.urgent |= haste == Haste::Urgent;
+        }
+    }
+
+    /// A neighbour told what is known here already: of this very record, or of an earlier one.
+    pub(super) fn heard_again(&mut self, id: ClaimId, from: Slot, same: bool) {
+        let claim = &mut self.roster[id];
+        let account = &mut claim.account;
+        let told_before = account.card_known.contains(from);
+        if same {
+            account.known.insert(from);
+            account.due.remove(from);
+            account.card_known.insert(from);
+        }
+        // The first time it tells all it has; only from the second on it has lost a race.
+        let raced = told_before && account.source.is_some_and(|source| source != from);
+        let neighbour = &mut self.neighbours[from];
+        if raced && *claim.card.host != *neighbour.host && !account.sparing.contains(from) {
+            account.sparing.insert(from);
+            neighbour.again.remove(&claim.key);
+            neighbour.spare.insert(claim.key);
+        }
+    }
+
+    /// A neighbour hears of this host sooner from somebody else. What this host says of itself
+    /// is told to all neighbours all the same: it shows that the connection works.
+    pub(super) fn spare(&mut self, id: ClaimId, from: Slot) {
+        let claim = &mut self.roster[id];
+        if *claim.card.host != *self.own.name {
+            claim.account.spared.insert(from);
+            claim.account.due.remove(from);
+        }
+    }
+
+    /// A neighbour wants to hear of this host again.
+    pub(super) fn asked_again(&mut self, now: Millis, id: ClaimId, from: Slot) {
+        let claim = &mut self.roster[id];
+        claim.account.spared.remove(from);
+        let missed = claim.age(now) < pace::RECENT && !claim.account.known.contains(from);
+        if claim.account.source == Some(from) {
+            self.ask_again(id);
+        }
+        if missed {
+            self.tell(id, from.into(), Haste::Ordinary);
+        }
+    }
+
+    /// Nobody is the source for this host any more: every neighbour shall tell of it.
+    pub(super) fn ask_again(&mut self, id: ClaimId) {
+        let claim = &mut self.roster[id];
+        claim.account.source = None;
+        for slot in claim.account.sparing.take().iter() {
+            self.neighbours[slot].spare.remove(&claim.key);
+            self.neighbours[slot].again.insert(claim.key);
+        }
+    }
+
+    /// Hosts nothing was heard of for longer than there should be are asked for everywhere.
+    pub(super) fn ask_for_overdue(&mut self, now: Millis) {
+        let overdue = pace::heartbeat(self.roster.count()) + pace::OVERDUE;
+        let is_overdue = |(id, claim): (ClaimId, &super::claim::Claim)| {
+            let asked_enough = claim.age(now) > 20 * overdue;
+            (claim.doubt.is_none() && claim.age(now) > overdue && !asked_enough).then_some(id)
+        };
+        let ids: Vec<ClaimId> = self.roster.claims().filter_map(is_overdue).collect();
+        for id in ids {
+            self.ask_again(id);
+        }
+    }
+
+    /// What this neighbour knows is not known any more: a connection broke, or it is new.
+    pub(super) fn tell_all(&mut self, slot: Slot) {
+        let neighbour = &mut self.neighbours[slot];
+        neighbour.pending.clear();
+        neighbour.doubts.clear();
+        for (id, claim) in self.roster.claims_mut() {
+            let account = &mut claim.account;
+            account.known.remove(slot);
+            account.card_known.remove(slot);
+            account.due.insert(slot);
+            neighbour.pending.push_back(id);
+            account.doubt_due.remove(slot);
+            if claim.doubt.is_some() {
+                account.doubt_due.insert(slot);
+                neighbour.doubts.push(id);
+            }
+        }
+        for (name, host) in self.roster.hosts_mut() {
+            if let Some(gone) = &mut host.gone {
+                gone.known.remove(slot);
+                gone.due.insert(slot);
+                neighbour.departures.insert(Arc::clone(name));
+            }
+        }
+    }
+
+    /// This neighbour is none any more; hosts it was the source for are asked for elsewhere.
+    pub(super) fn forget_neighbour(&mut self, slot: Slot) {
+        self.neighbours.release(slot);
+        let mut orphans = Vec::new();
+        for (id, claim) in self.roster.claims_mut() {
+            let account = &mut claim.account;
+            let Slots { .. } = account.known;
+            for set in [
+                &mut account.known,
+                &mut account.card_known,
+                &mut account.due,
+                &mut account.doubt_due,
+                &mut account.spared,
+                &mut account.sparing,
+            ] {
+                set.remove(slot);
+            }
+            if account.source == Some(slot) {
+                orphans.push(id);
+            }
+        }
+        for (_, host) in self.roster.hosts_mut() {
+            if let Some(gone) = &mut host.gone {
+                gone.known.remove(slot);
+                gone.due.remove(slot);
+            }
+        }
+        for id in orphans {
+            self.ask_again(id);
+        }
+    }
+
+    /// A host departed: it is over with its claims, and all are to be told.
+    pub(super) fn part_with(&mut self, now: Millis, name: &str, departure: Gone, from: Option<Slot>) {
+        let everybody = self.neighbours.present();
+        if !self.roster.depart(name, departure) {
+            if let (Some(slot), Some(host)) = (from, self.roster.host_mut(name))
+                && let Some(gone) = &mut host.gone
+                && gone.incarnation == departure.incarnation
+            {
+                gone.known.insert(slot);
+                gone.due.remove(slot);
+            }
+            return;
+        }
+        let known: Slots = from.into_iter().collect();
+        self.tell_departure(name, everybody.without(known));
+        self.detector.forget(name);
+        self.peers.reconsider(now);
+        self.changed = true;
+    }
+
+    /// These neighbours are to be told at once that the host departed.
+    pub(super) fn tell_departure(&mut self, name: &str, to: Slots) {
+        let Some(gone) = self.roster.host_mut(name).and_then(|host| host.gone.as_mut()) else {
+            return;
+        };
+        for slot in to.iter() {
+            gone.known.remove(slot);
+            gone.due.insert(slot);
+            self.neighbours[slot].departures.insert(name.into());
+            self.neighbours[slot].urgent = true;
+        }
+    }
+}

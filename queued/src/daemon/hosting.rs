@@ -1,0 +1,286 @@
+//! This host as one that runs jobs: admission decides, the runner checks, and what runners say
+//! comes back as freed slots.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use wire::api::{Note, Refusal, RefusalKind, ReservationAnswer, ReservationRequest};
+use wire::identity::{self, Kind};
+use wire::news::HostState;
+
+use super::Daemon;
+use super::load::Load;
+use super::runner_link::Word;
+use super::runners;
+use crate::core::admission::{Action, Admission, Ask, Event, IfFull, Key, QueueRule, Slot};
+use crate::core::names::{HostName, JobId, QueueName, UserName};
+use crate::core::time::Millis;
+use crate::link::{Held, Prepare, ToRunner};
+
+/// The running side of this host.
+pub struct Hosting {
+    own: HostName,
+    admission: RefCell<Admission>,
+    load: Load,
+    sessions: RefCell<Sessions>,
+    /// The keys that runners have named.
+    runner_keys: RefCell<HashMap<u32, [u8; 32]>>,
+}
+
+/// Which session belongs to which start, both ways.
+#[derive(Default)]
+struct Sessions {
+    keys: HashMap<String, (Key, u32)>,
+    names: HashMap<Key, String>,
+}
+
+impl Hosting {
+    /// A host with its two queues.
+    pub fn new(own: HostName, speed: f64, now: Millis) -> Self {
+        let cpus = sys::host::cpus();
+        let mut admission = Admission::new(cpus, speed);
+        let queues = ["now", "wait"].map(|queue| QueueRule::default_for(QueueName::from(queue), cpus));
+        let none = admission.handle(now, Event::Queues(queues.into()));
+        debug_assert!(none.is_empty(), "queues alone start nothing");
+        Self { own, admission: RefCell::new(admission), load: Load::default(), sessions: RefCell::default(), runner_keys: RefCell::default() }
+    }
+
+    /// Reads the load and gives the state of this instant.
+    pub fn state(&self, daemon: &Rc<Daemon>) -> HostState {
+        let now = daemon.now();
+        if let Some((runnable, load1)) = self.load.sample(now) {
+            self.feed(daemon, Event::Sampled { runnable, load1 });
+        }
+        let mut state = self.admission.borrow().state(now);
+        self.load.complete(&mut state, now);
+        state
+    }
+
+    /// When admission wants to be called again.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.admission.borrow().next_deadline()
+    }
+
+    /// Tells admission something and carries out what follows.
+    pub fn feed(&self, daemon: &Rc<Daemon>, event: Event) {
+        let actions = self.admission.borrow_mut().handle(daemon.now(), event);
+        for action in actions {
+            self.carry_out(daemon, action);
+        }
+        daemon.rearm();
+    }
+
+    /// Answers a home that asks for a start: this very daemon's or another's.
+    pub async fn reserve(&self, daemon: &Rc<Daemon>, home: &str, request: ReservationRequest) -> ReservationAnswer {
+        let key = Key { home: HostName::from(home), id: JobId(request.job_id) };
+        let uid = match daemon.uid_of(&request.user) {
+            Ok(uid) => uid,
+            Err(message) => return self.refused(&request, daemon.now(), RefusalKind::Failed, message),
+        };
+        // The figures of this instant judge whether another host is better by now.
+        self.state(daemon);
+        let ask = Ask {
+            key: key.clone(),
+            user: UserName::from(request.user.as_str()),
+            queue: QueueName::from(request.job.queue.as_str()),
+            priority: request.priority,
+            runner_up_rank: request.runner_up_rank,
+            slot: if request.without_slot { Slot::Without } else { Slot::Counted },
+            if_full: if request.remember { IfFull::Remember } else { IfFull::Forget },
+        };
+        let mut verdict = None;
+        let actions = self.admission.borrow_mut().handle(daemon.now(), Event::Asked(ask));
+        for action in actions {
+            match action {
+                Action::Accept { key: accepted, rank } if accepted == key => verdict = Some(Ok(rank)),
+                Action::Refuse { key: refused, refusal, rank } if refused == key => verdict = Some(Err((refusal, rank))),
+                other => self.carry_out(daemon, other),
+            }
+        }
+        daemon.rearm();
+        match verdict {
+            Some(Ok(rank)) => self.make_ready(daemon, key, uid, rank, request).await,
+            Some(Err((mut refusal, rank))) => {
+                refusal.message = format!("{}: {}", self.own, refusal.message);
+                ReservationAnswer::Refused { refusal, rank }
+            }
+            None => self.refused(&request, daemon.now(), RefusalKind::Failed, "no answer from admission".to_owned()),
+        }
+    }
+
+    async fn make_ready(&self, daemon: &Rc<Daemon>, key: Key, uid: u32, rank: f64, request: ReservationRequest) -> ReservationAnswer {
+        let session = session_name(uid);
+        {
+            let mut sessions = self.sessions.borrow_mut();
+            sessions.keys.insert(session.clone(), (key.clone(), uid));
+            sessions.names.insert(key.clone(), session.clone());
+        }
+        let ReservationRequest { job_id, job, warrant, .. } = request;
+        let prepare = Prepare { request: 0, session: session.clone(), job_id, job, warrant };
+        let prepared = match daemon.runners.of(uid).await {
+            Ok(runner) => runner.prepare(prepare).await,
+            Err(error) => Err(Refusal { kind: RefusalKind::Failed, message: format!("{}: {error:#}", self.own) }),
+        };
+        match prepared {
+            Ok(()) => ReservationAnswer::Reserved { session, rank },
+            Err(refusal) => {
+                self.forget(&session);
+                self.feed(daemon, Event::Withdrawn { key });
+                ReservationAnswer::Refused { refusal, rank }
+            }
+        }
+    }
+
+    fn refused(&self, request: &ReservationRequest, now: Millis, kind: RefusalKind, message: String) -> ReservationAnswer {
+        let rank = self.admission.borrow().rank(now, &QueueName::from(request.job.queue.as_str()));
+        let refusal = Refusal { kind, message: format!("{}: {message}", self.own) };
+        ReservationAnswer::Refused { refusal, rank }
+    }
+
+    /// A home does not need its reservation.
+    pub fn release(&self, daemon: &Rc<Daemon>, home: &str, job_id: u64) {
+        let key = Key { home: HostName::from(home), id: JobId(job_id) };
+        self.void(daemon, &key);
+        self.feed(daemon, Event::Withdrawn { key });
+    }
+
+    /// A home has nobody waiting for the slot it was offered.
+    pub fn declined(&self, daemon: &Rc<Daemon>, home: &str, queue: &str) {
+        self.feed(daemon, Event::Declined { home: HostName::from(home), queue: QueueName::from(queue) });
+    }
+
+    /// Something happened with a user's runner.
+    pub fn runner_said(&self, daemon: &Rc<Daemon>, uid: u32, event: runners::Event) {
+        match event {
+            runners::Event::Said(Word::Hello { public_key, sessions }) => {
+                self.runner_keys.borrow_mut().insert(uid, public_key);
+                self.adopt(daemon, uid, sessions);
+                self.certify(daemon, uid, public_key);
+            }
+            runners::Event::Said(Word::Released(session)) => {
+                if let Some(key) = self.key_of(&session, uid) {
+                    self.feed(daemon, Event::Started { key });
+                }
+            }
+            runners::Event::Said(Word::Ended(session, busy)) => {
+                if let Some(key) = self.key_of(&session, uid) {
+                    self.ended(daemon, &session, key, busy);
+                }
+            }
+            runners::Event::Gone => self.runner_gone(daemon, uid),
+        }
+    }
+
+    /// Only what was given to that user is believed.
+    fn key_of(&self, session: &str, uid: u32) -> Option<Key> {
+        let sessions = self.sessions.borrow();
+        sessions.keys.get(session).filter(|(_, owner)| *owner == uid).map(|(key, _)| key.clone())
+    }
+
+    /// A daemon that remembers nothing learns from the runner what runs; what it thought was
+    /// there and is not has ended.
+    fn adopt(&self, daemon: &Rc<Daemon>, uid: u32, held: Vec<Held>) {
+        let names = held.iter().map(|one| one.session.clone()).collect::<std::collections::HashSet<_>>();
+        let lost = {
+            let sessions = self.sessions.borrow();
+            let of_user = sessions.keys.iter().filter(|(_, (_, owner))| *owner == uid);
+            of_user.filter(|(name, _)| !names.contains(*name)).map(|(name, (key, _))| (name.clone(), key.clone())).collect::<Vec<_>>()
+        };
+        for (session, key) in lost {
+            self.ended(daemon, &session, key, 0.0);
+        }
+        for one in held {
+            let key = Key { home: HostName::from(one.home), id: JobId(one.job_id) };
+            let known = {
+                let mut sessions = self.sessions.borrow_mut();
+                sessions.names.insert(key.clone(), one.session.clone());
+                sessions.keys.insert(one.session, (key.clone(), uid)).is_some()
+            };
+            if !known {
+                let user = UserName::from(daemon.user_of(uid));
+                let queue = QueueName::from(one.queue);
+                self.feed(daemon, Event::Adopted { key, user, queue, slot: Slot::Counted });
+            }
+        }
+    }
+
+    /// The authority has changed: connected runners get new certificates.
+    pub fn certify_all(&self, daemon: &Rc<Daemon>) {
+        let keys = self.runner_keys.borrow().clone();
+        for (uid, public_key) in keys {
+            self.certify(daemon, uid, public_key);
+        }
+    }
+
+    fn certify(&self, daemon: &Rc<Daemon>, uid: u32, public_key: [u8; 32]) {
+        let certificate = daemon.standing.borrow().certify(Kind::Runner, &public_key, &daemon.user_of(uid), daemon.unix_time());
+        if let (Some(certificate), Some(runner)) = (certificate, daemon.runners.connected(uid)) {
+            tokio::task::spawn_local(async move {
+                if let Err(error) = runner.tell(&ToRunner::Certificate(certificate), &[]).await {
+                    tracing::warn!(uid, %error, "cannot give the runner its certificate");
+                }
+            });
+        }
+    }
+
+    /// A dead runner's leaders live on: a new runner adopts them, and its `Hello` settles the rest.
+    fn runner_gone(&self, daemon: &Rc<Daemon>, uid: u32) {
+        let has_sessions = self.sessions.borrow().keys.values().any(|(_, owner)| *owner == uid);
+        if has_sessions {
+            let daemon = daemon.clone();
+            tokio::task::spawn_local(async move {
+                if let Err(error) = daemon.runners.of(uid).await {
+                    tracing::warn!(uid, "cannot start a runner in place of the dead one: {error:#}");
+                }
+            });
+        }
+    }
+
+    fn ended(&self, daemon: &Rc<Daemon>, session: &str, key: Key, busy: f64) {
+        self.forget(session);
+        daemon.tell_home(key.home.as_str(), Note::Ended { job_id: key.id.0 });
+        self.feed(daemon, Event::Ended { key, busy });
+    }
+
+    fn forget(&self, session: &str) {
+        let mut sessions = self.sessions.borrow_mut();
+        if let Some((key, _)) = sessions.keys.remove(session) {
+            sessions.names.remove(&key);
+        }
+    }
+
+    fn carry_out(&self, daemon: &Rc<Daemon>, action: Action) {
+        match action {
+            Action::Void { key } => self.void(daemon, &key),
+            Action::Offer { home, queue } => daemon.tell_home(home.as_str(), Note::Offer { queue: queue.to_string() }),
+            // Verdicts are read where the question was asked.
+            Action::Accept { .. } | Action::Refuse { .. } => {}
+        }
+    }
+
+    /// Tells the runner that nobody will come.
+    fn void(&self, daemon: &Rc<Daemon>, key: &Key) {
+        let session = self.sessions.borrow().names.get(key).cloned();
+        let Some(session) = session else {
+            return;
+        };
+        let uid = self.sessions.borrow().keys.get(&session).map(|(_, uid)| *uid);
+        self.forget(&session);
+        if let Some(runner) = uid.and_then(|uid| daemon.runners.connected(uid)) {
+            tokio::task::spawn_local(async move {
+                // The runner voids it by itself after the same time.
+                drop(runner.tell(&ToRunner::Void { session }, &[]).await);
+            });
+        }
+    }
+}
+
+/// A fresh address for a session: random, so that nobody meets another's by chance.
+fn session_name(uid: u32) -> String {
+    let mut random = [0; 16];
+    // The kernel's generator does not fail once it has begun, and it has made our keys.
+    SystemRandom::new().fill(&mut random).expect("the kernel gives random bytes");
+    identity::session_name(&random, uid)
+}

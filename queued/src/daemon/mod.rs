@@ -1,0 +1,232 @@
+//! The daemon: network, placement, membership. It decides with [`crate::core`] and acts by
+//! sockets alone.
+//!
+//! It must not fork jobs, be in a session's path, or open a file where other users can write.
+//! Everything runs on one thread; what is shared is behind `Rc` and `RefCell`, and no borrow is
+//! held across an await.
+
+mod authority;
+pub mod cluster;
+mod hosting;
+mod ids;
+mod load;
+mod peers;
+mod placing;
+mod port;
+mod runner_link;
+mod runners;
+mod server;
+mod sessions;
+mod socket;
+pub mod start;
+pub mod voucher;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use rustls::pki_types::CertificateDer;
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use wire::api::Note;
+use wire::identity::{Certificate, Kind, tls};
+use wire::news::HostRow;
+
+use crate::config::{Places, Settings};
+use crate::core::table::{Action, Event, OwnHost, Table};
+use crate::core::time::Millis;
+use authority::Standing;
+use hosting::Hosting;
+use peers::Peers;
+use placing::Placing;
+use runners::Runners;
+
+/// Everything a daemon knows.
+pub struct Daemon {
+    places: Places,
+    host: String,
+    settings: RefCell<Settings>,
+    standing: RefCell<Standing>,
+    acceptor: RefCell<Option<TlsAcceptor>>,
+    port: RefCell<Option<tokio::task::AbortHandle>>,
+    table: RefCell<Table>,
+    incarnation: Cell<u64>,
+    ids: ids::Ids,
+    runners: Rc<Runners>,
+    hosting: Hosting,
+    placing: Placing,
+    peers: Peers,
+    /// Something has a new deadline.
+    rearmed: Notify,
+}
+
+impl Daemon {
+    /// Milliseconds on a clock that goes on while the machine sleeps.
+    fn now(&self) -> Millis {
+        Millis::from(sys::host::since_boot())
+    }
+
+    fn unix_time(&self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+    }
+
+    /// Whether jobs of this uid run here by this daemon.
+    fn serves(&self, uid: u32) -> bool {
+        !self.standing.borrow().signs() || uid == sys::credentials::own_uid()
+    }
+
+    /// The name that stands for a uid in certificates and listings.
+    fn user_of(&self, uid: u32) -> String {
+        sys::credentials::user_name(uid).unwrap_or_else(|| uid.to_string())
+    }
+
+    /// The local uid of a user that a home names. In personal mode whoever holds the authority is
+    /// the owner, whatever the name.
+    fn uid_of(&self, user: &str) -> Result<u32, String> {
+        if self.standing.borrow().signs() {
+            return Ok(sys::credentials::own_uid());
+        }
+        sys::credentials::uid_of(user).ok_or_else(|| format!("there is no user {user:?} here"))
+    }
+
+    /// The TLS end for other daemons.
+    fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
+        if let Some(acceptor) = &*self.acceptor.borrow() {
+            return Ok(acceptor.clone());
+        }
+        let standing = self.standing.borrow();
+        let config = tls::server_config(&standing.trust, &standing.key, &standing.certificate, &[Kind::Host], &[b"http/1.1"])?;
+        let acceptor = TlsAcceptor::from(Arc::clone(&config));
+        *self.acceptor.borrow_mut() = Some(acceptor.clone());
+        Ok(acceptor)
+    }
+
+    /// The host that a verified chain belongs to.
+    fn peer_host(&self, chain: Option<&[CertificateDer<'static>]>) -> anyhow::Result<String> {
+        let first = chain.and_then(|chain| chain.first()).context("the other side showed no certificate")?;
+        let verified = self.standing.borrow().trust.verify(&Certificate(first.to_vec()))?;
+        Ok(verified.identity.host)
+    }
+
+    /// The rows of `queue hosts`, this host's with figures of this instant.
+    fn host_rows(self: &Rc<Self>) -> Vec<HostRow> {
+        self.publish();
+        self.table.borrow().hosts(self.now())
+    }
+
+    fn address_of(&self, host: &str) -> Option<String> {
+        self.table.borrow().address(host).map(str::to_owned)
+    }
+
+    /// Tells the table how this host is.
+    fn publish(self: &Rc<Self>) {
+        let state = self.hosting.state(self);
+        self.table_event(Event::OwnState(state));
+    }
+
+    /// Tells the table something and carries out what follows.
+    fn table_event(self: &Rc<Self>, event: Event) {
+        for action in self.table_actions(event) {
+            self.peers.carry_out(self, action);
+        }
+        self.rearm();
+    }
+
+    fn table_actions(&self, event: Event) -> Vec<Action> {
+        self.table.borrow_mut().handle(self.now(), event)
+    }
+
+    /// A message for a home, which may be this very daemon.
+    fn tell_home(self: &Rc<Self>, home: &str, note: Note) {
+        if home == self.host {
+            self.placing.noted(self, home, note);
+        } else {
+            self.send(home, note);
+        }
+    }
+
+    /// A message for a running host, which may be this very daemon.
+    fn tell_host(self: &Rc<Self>, host: &str, note: Note) {
+        if host == self.host {
+            self.noted(host, note);
+        } else {
+            self.send(host, note);
+        }
+    }
+
+    fn send(self: &Rc<Self>, host: &str, note: Note) {
+        let (daemon, host) = (self.clone(), host.to_owned());
+        tokio::task::spawn_local(async move {
+            // Notes make things faster; both sides' deadlines put right what a lost one leaves.
+            if let Err(error) = daemon.peers.ask::<()>(&daemon, &host, "/v1/notes", &note, NOTE).await {
+                tracing::debug!(%host, ?note, "not told: {error:#}");
+            }
+        });
+    }
+
+    /// A host has said something unasked.
+    fn noted(self: &Rc<Self>, host: &str, note: Note) {
+        match note {
+            Note::Release { job_id } => self.hosting.release(self, host, job_id),
+            Note::Decline { queue } => self.hosting.declined(self, host, &queue),
+            Note::Ended { .. } | Note::Offer { .. } => self.placing.noted(self, host, note),
+        }
+    }
+
+    /// A deadline may have changed.
+    fn rearm(&self) {
+        self.rearmed.notify_one();
+    }
+
+    /// Calls whoever has a deadline, for ever.
+    async fn keep_time(self: Rc<Self>) {
+        loop {
+            let deadlines = [
+                self.placing.next_deadline(),
+                self.hosting.next_deadline(),
+                self.table.borrow().next_deadline(),
+            ];
+            let rearmed = self.rearmed.notified();
+            let Some(earliest) = deadlines.iter().flatten().min().copied() else {
+                rearmed.await;
+                continue;
+            };
+            let left = earliest.since(self.now());
+            tokio::select! {
+                biased;
+                () = rearmed => continue,
+                () = tokio::time::sleep(left) => {}
+            }
+            let now = self.now();
+            let due = |deadline: Option<Millis>| deadline.is_some_and(|deadline| deadline <= now);
+            if due(self.placing.next_deadline()) {
+                self.placing.feed(&self, crate::core::dispatch::Event::Tick);
+            }
+            if due(self.hosting.next_deadline()) {
+                self.hosting.feed(&self, crate::core::admission::Event::Tick);
+            }
+            let table_due = due(self.table.borrow().next_deadline());
+            if table_due {
+                self.publish();
+                self.table_event(Event::Deadline);
+            }
+        }
+    }
+
+    fn keep_incarnation(&self, incarnation: u64) {
+        self.incarnation.set(incarnation);
+        let path = self.places.state.join("incarnation");
+        if let Err(error) = authority::replace_file(&path, format!("{incarnation}\n"), 0o600) {
+            tracing::error!("the next start may go unheard: {error:#}");
+        }
+    }
+
+    fn own_host(&self, address: String) -> OwnHost {
+        OwnHost { name: self.host.clone(), address, incarnation: self.incarnation.get() }
+    }
+}
+
+/// How long a note may take.
+const NOTE: Duration = Duration::from_secs(2);

@@ -1,0 +1,240 @@
+//! This host as a home: the dispatcher decides whom to ask, and here hosts are asked, clients
+//! told and questions closed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use wire::api::{
+    Note, Placement, Refusal, RefusalKind, ReservationAnswer, ReservationRequest, Route, SessionAnswer, SessionRequest,
+};
+use wire::identity::Certificate;
+
+use super::Daemon;
+use crate::core::admission::{IfFull, Slot};
+use crate::core::dispatch::{Action, Dispatcher, Event, HostNews, Submission};
+use crate::core::names::{HostName, JobId, QueueName, UserName};
+use crate::core::time::Millis;
+
+/// The placing side of this host.
+pub struct Placing {
+    own: HostName,
+    dispatcher: RefCell<Dispatcher>,
+    open: RefCell<HashMap<JobId, Open>>,
+    /// What the dispatcher was told of each host last.
+    told: RefCell<HashMap<String, (u64, u64, Option<String>)>>,
+}
+
+/// A submission that has no final answer yet.
+struct Open {
+    request: Rc<SessionRequest>,
+    user: String,
+    certificate: Option<Certificate>,
+    answers: mpsc::UnboundedSender<SessionAnswer>,
+    /// Sessions that hosts have made ready.
+    sessions: HashMap<HostName, String>,
+}
+
+impl Placing {
+    /// A home that knows no host yet.
+    pub fn new(own: HostName, seed: u64) -> Self {
+        let dispatcher = RefCell::new(Dispatcher::new(own.clone(), seed));
+        Self { own, dispatcher, open: RefCell::default(), told: RefCell::default() }
+    }
+
+    /// When the dispatcher wants to be called again.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.dispatcher.borrow().next_deadline()
+    }
+
+    /// Takes a submission; its answers come out of the receiver, the last one final.
+    pub fn submit(
+        &self,
+        daemon: &Rc<Daemon>,
+        id: JobId,
+        user: String,
+        certificate: Option<Certificate>,
+        request: SessionRequest,
+    ) -> mpsc::UnboundedReceiver<SessionAnswer> {
+        let (answers, receiver) = mpsc::unbounded_channel();
+        let command = request.job.argv.first().map(|name| name.display()).unwrap_or_default();
+        let submission = Submission {
+            id,
+            user: UserName::from(user.as_str()),
+            queue: QueueName::from(request.job.queue.as_str()),
+            command,
+            directory: request.job.directory.display(),
+            priority: 0,
+            choice: request.choice.clone(),
+            allowed: request.job.hosts.clone(),
+            excluded: request.excluded.clone(),
+            on_full: request.on_full,
+            work: Default::default(),
+        };
+        let open = Open { request: Rc::new(request), user, certificate, answers, sessions: HashMap::new() };
+        self.open.borrow_mut().insert(id, open);
+        self.refresh(daemon);
+        self.feed(daemon, Event::Submitted(submission));
+        receiver
+    }
+
+    /// Nobody waits for this answer any more.
+    pub fn cancel(&self, daemon: &Rc<Daemon>, id: JobId) {
+        if self.open.borrow_mut().remove(&id).is_some() {
+            self.feed(daemon, Event::Cancelled { id });
+        }
+    }
+
+    /// Tells the dispatcher what has changed in the table and on this host.
+    pub fn refresh(&self, daemon: &Rc<Daemon>) {
+        let now = daemon.now();
+        let mut changed = Vec::new();
+        let mut told = self.told.borrow_mut();
+        let mut present = std::collections::HashSet::new();
+        for row in daemon.host_rows() {
+            let record = row.record;
+            let version = (record.incarnation, record.sequence, row.unavailable.clone());
+            present.insert(record.host.clone());
+            // The own host's figures are of this instant and have no sequence.
+            if !row.this_host && told.get(&record.host) == Some(&version) {
+                continue;
+            }
+            told.insert(record.host.clone(), version);
+            changed.push(HostNews {
+                host: HostName::from(record.host),
+                state: record.state,
+                heard: Millis(now.0.saturating_sub(row.age_ms)),
+                unavailable: row.unavailable.map(|why| format!("is {why}")),
+            });
+        }
+        let gone = told.keys().filter(|host| !present.contains(*host)).cloned().collect::<Vec<_>>();
+        for host in &gone {
+            told.remove(host);
+        }
+        drop(told);
+        if !changed.is_empty() || !gone.is_empty() {
+            let gone = gone.into_iter().map(HostName::from).collect();
+            self.feed(daemon, Event::HostsChanged { changed, gone });
+        }
+    }
+
+    /// A host has said something unasked.
+    pub fn noted(&self, daemon: &Rc<Daemon>, host: &str, note: Note) {
+        let host = HostName::from(host);
+        match note {
+            Note::Ended { job_id } => self.feed(daemon, Event::Ended { id: JobId(job_id), host }),
+            Note::Offer { queue } => self.feed(daemon, Event::SlotFreed { host, queue: QueueName::from(queue) }),
+            Note::Release { .. } | Note::Decline { .. } => {}
+        }
+    }
+
+    /// Tells the dispatcher something and carries out what follows.
+    pub fn feed(&self, daemon: &Rc<Daemon>, event: Event) {
+        let actions = self.dispatcher.borrow_mut().handle(daemon.now(), event);
+        for action in actions {
+            self.carry_out(daemon, action);
+        }
+        daemon.rearm();
+    }
+
+    fn carry_out(&self, daemon: &Rc<Daemon>, action: Action) {
+        match action {
+            Action::Ask { id, host, runner_up_rank, slot, if_full, deadline } => {
+                if let Some(request) = self.reservation(id, runner_up_rank, slot, if_full) {
+                    let daemon = daemon.clone();
+                    let patience = deadline.since(daemon.now()).max(Duration::from_millis(1));
+                    tokio::task::spawn_local(async move { daemon.placing.ask(&daemon, id, host, request, patience).await });
+                }
+            }
+            Action::Place { id, host, reason } => self.place(daemon, id, &host, reason),
+            Action::Wait { id, text } => {
+                if let Some(open) = self.open.borrow().get(&id) {
+                    // A client that has gone is noticed where its answer is sent.
+                    let _ = open.answers.send(SessionAnswer::Waiting(text));
+                }
+            }
+            Action::Refuse { id, refusal } => {
+                if let Some(open) = self.open.borrow_mut().remove(&id) {
+                    let _ = open.answers.send(SessionAnswer::Refused(refusal));
+                }
+            }
+            Action::Release { id, host } => daemon.tell_host(host.as_str(), Note::Release { job_id: id.0 }),
+            Action::Decline { host, queue } => daemon.tell_host(host.as_str(), Note::Decline { queue: queue.to_string() }),
+        }
+    }
+
+    fn reservation(&self, id: JobId, runner_up_rank: Option<f64>, slot: Slot, if_full: IfFull) -> Option<ReservationRequest> {
+        let open = self.open.borrow();
+        let open = open.get(&id)?;
+        let mut warrant = open.request.warrant.clone();
+        if warrant.certificate.is_none() {
+            warrant.certificate = open.certificate.clone();
+        }
+        Some(ReservationRequest {
+            job_id: id.0,
+            job: open.request.job.clone(),
+            warrant,
+            user: open.user.clone(),
+            priority: 0,
+            runner_up_rank,
+            without_slot: slot == Slot::Without,
+            remember: if_full == IfFull::Remember,
+        })
+    }
+
+    async fn ask(&self, daemon: &Rc<Daemon>, id: JobId, host: HostName, request: ReservationRequest, patience: Duration) {
+        let answer = if host == self.own {
+            Ok(daemon.hosting.reserve(daemon, self.own.as_str(), request).await)
+        } else {
+            daemon.peers.ask::<ReservationAnswer>(daemon, host.as_str(), "/v1/reservations", &request, patience).await
+        };
+        let event = match answer {
+            Ok(ReservationAnswer::Reserved { session, rank }) => {
+                if let Some(open) = self.open.borrow_mut().get_mut(&id) {
+                    open.sessions.insert(host.clone(), session);
+                }
+                Event::Reserved { id, host, rank }
+            }
+            Ok(ReservationAnswer::Refused { refusal, rank }) => Event::Refused { id, host, refusal, rank },
+            Err(error) => {
+                tracing::info!(%host, job = id.0, "no answer to a reservation: {error:#}");
+                Event::Silent { id, host }
+            }
+        };
+        self.feed(daemon, event);
+    }
+
+    fn place(&self, daemon: &Rc<Daemon>, id: JobId, host: &HostName, reason: String) {
+        let Some(mut open) = self.open.borrow_mut().remove(&id) else {
+            return;
+        };
+        let route = if *host == self.own {
+            let uid = daemon.uid_of(&open.user).unwrap_or_else(|_| sys::credentials::own_uid());
+            Some(Route::Unix(daemon.places.runner_socket(uid).to_string_lossy().into_owned()))
+        } else {
+            daemon.address_of(host.as_str()).map(Route::Tls)
+        };
+        let answer = match (open.sessions.remove(host), route) {
+            (Some(session), Some(route)) => {
+                let standing = daemon.standing.borrow();
+                SessionAnswer::Placed(Placement {
+                    job_id: id.0,
+                    host: host.to_string(),
+                    reason,
+                    session,
+                    route,
+                    certificate: open.certificate.take(),
+                    user: open.user,
+                    authority: Some(standing.trust.clone()),
+                })
+            }
+            _ => SessionAnswer::Refused(Refusal {
+                kind: RefusalKind::Failed,
+                message: format!("{host} has left the cluster in this very moment"),
+            }),
+        };
+        let _ = open.answers.send(answer);
+    }
+}

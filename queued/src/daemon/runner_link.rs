@@ -1,0 +1,175 @@
+//! The daemon's connection to one user's runner.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::sync::{Mutex, oneshot};
+use wire::api::{Opening, Refusal, RefusalKind};
+
+use crate::link::{self, Decoder, FromRunner, Held, Prepare, ToRunner};
+
+/// A connected runner.
+pub struct RunnerLink {
+    /// The user.
+    pub uid: u32,
+    stream: UnixStream,
+    /// Messages go out one after the other, whole.
+    writing: Mutex<()>,
+    next_request: Cell<u64>,
+    prepared: RefCell<HashMap<u64, oneshot::Sender<Option<Refusal>>>>,
+    taken: RefCell<HashMap<u64, oneshot::Sender<()>>>,
+}
+
+/// What a runner says unasked.
+#[derive(Debug)]
+pub enum Word {
+    /// It has come, with these sessions; its key wants a certificate.
+    Hello {
+        /// The key.
+        public_key: [u8; 32],
+        /// The sessions.
+        sessions: Vec<Held>,
+    },
+    /// A job runs.
+    Released(String),
+    /// A slot is free; the job kept so many CPUs busy.
+    Ended(String, f64),
+}
+
+impl RunnerLink {
+    /// Connects to the runner that listens at `path`, which must be the user's.
+    pub async fn connect(path: &Path, uid: u32) -> io::Result<Rc<Self>> {
+        let stream = UnixStream::connect(path).await?;
+        if sys::credentials::peer(stream.as_fd())?.uid != uid {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "somebody else listens on the runner's socket"));
+        }
+        let runner = Rc::new(Self {
+            uid,
+            stream,
+            writing: Mutex::new(()),
+            next_request: Cell::new(0),
+            prepared: RefCell::default(),
+            taken: RefCell::default(),
+        });
+        runner.write(&Opening::Daemon.encode(), &[]).await?;
+        Ok(runner)
+    }
+
+    /// Has a job checked and a leader made ready.
+    pub async fn prepare(&self, mut prepare: Prepare) -> Result<(), Refusal> {
+        let request = self.number();
+        prepare.request = request;
+        let (sender, answer) = oneshot::channel();
+        self.prepared.borrow_mut().insert(request, sender);
+        let sent = self.tell(&ToRunner::Prepare(Box::new(prepare)), &[]).await;
+        let answered = match sent {
+            Ok(()) => tokio::time::timeout(PREPARATION, answer).await,
+            Err(_) => Ok(Ok(Some(failed("the runner has gone")))),
+        };
+        self.prepared.borrow_mut().remove(&request);
+        match answered {
+            Ok(Ok(None)) => Ok(()),
+            Ok(Ok(Some(refusal))) => Err(refusal),
+            Ok(Err(_)) => Err(failed("the runner has gone")),
+            Err(_) => Err(failed("the runner does not answer (a directory on a server that is away?)")),
+        }
+    }
+
+    /// Passes a client's connection on. The caller keeps its copy until this returns.
+    pub async fn pass(&self, connection: BorrowedFd<'_>, session: String) -> io::Result<()> {
+        let request = self.number();
+        let (sender, answer) = oneshot::channel();
+        self.taken.borrow_mut().insert(request, sender);
+        let sent = self.tell(&ToRunner::Connection { request, session }, &[connection]).await;
+        let answered = tokio::time::timeout(HANDING_OVER, answer).await;
+        self.taken.borrow_mut().remove(&request);
+        sent?;
+        match answered {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(io::Error::new(io::ErrorKind::TimedOut, "the runner does not take the connection")),
+        }
+    }
+
+    /// Sends one message.
+    pub async fn tell(&self, message: &ToRunner, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.write(&link::encode(message)?, descriptors).await
+    }
+
+    /// Hears the runner until it has gone; words go to `heard`, answers to who asked.
+    pub async fn listen(&self, heard: impl Fn(Word)) -> io::Result<()> {
+        let mut decoder = Decoder::default();
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            self.stream.readable().await?;
+            // Reading has no room for descriptors: they flow only towards the runner.
+            match self.stream.try_read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => decoder.extend(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            }
+            while let Some(message) = decoder.next::<FromRunner>()? {
+                match message {
+                    FromRunner::Prepared { request, refusal } => {
+                        if let Some(sender) = self.prepared.borrow_mut().remove(&request) {
+                            // Whoever asked may have lost patience.
+                            let _ = sender.send(refusal);
+                        }
+                    }
+                    FromRunner::Taken { request } => {
+                        if let Some(sender) = self.taken.borrow_mut().remove(&request) {
+                            let _ = sender.send(());
+                        }
+                    }
+                    FromRunner::Hello { public_key, sessions } => heard(Word::Hello { public_key, sessions }),
+                    FromRunner::Released { session } => heard(Word::Released(session)),
+                    FromRunner::Ended { session, busy } => heard(Word::Ended(session, busy)),
+                }
+            }
+        }
+    }
+
+    /// Nobody will answer any more: everybody who waits is told.
+    pub fn close(&self) {
+        self.prepared.borrow_mut().clear();
+        self.taken.borrow_mut().clear();
+    }
+
+    fn number(&self) -> u64 {
+        let number = self.next_request.get() + 1;
+        self.next_request.set(number);
+        number
+    }
+
+    async fn write(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let _whole = self.writing.lock().await;
+        let mut sent = 0;
+        while sent < bytes.len() {
+            // They ride on the first byte.
+            let riding = if sent == 0 { descriptors } else { &[] };
+            sent += self
+                .stream
+                .async_io(Interest::WRITABLE, || {
+                    sys::descriptors::send(self.stream.as_fd(), &bytes[sent..], riding)
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(message: &str) -> Refusal {
+    Refusal { kind: RefusalKind::Failed, message: message.to_owned() }
+}
+
+/// A runner looks at a directory and a file; a network file system may take its time.
+const PREPARATION: Duration = Duration::from_secs(5);
+/// A runner's main thread never waits for anything slow.
+const HANDING_OVER: Duration = Duration::from_secs(2);

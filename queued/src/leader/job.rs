@@ -1,0 +1,136 @@
+//! The job's terminal and pipes, made before the release, and its start.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use sys::postfork::{Start, StartError};
+use sys::pty::Pty;
+use sys::terminal::{Modes, Size};
+use wire::job::Descriptor;
+
+use super::Assignment;
+use super::message::Slot;
+
+/// Both ends of everything a job may be connected to.
+pub struct Surroundings {
+    /// The terminal's slave side stays open here as long as the leader lives: without it the
+    /// terminal would hang up between two of the job's processes.
+    pub slave: Option<OwnedFd>,
+    /// What the runner reads and writes, by [`Slot`].
+    pub slots: [Option<OwnedFd>; 4],
+    /// The job's ends, by descriptor number; empty where the terminal stands.
+    ends: [Option<OwnedFd>; 3],
+}
+
+impl Surroundings {
+    /// Makes terminal and pipes for `assignment`. The caller is a session leader without a
+    /// controlling terminal and gets the new one.
+    pub fn make(assignment: &Assignment) -> io::Result<Self> {
+        let mut made = Self { slave: None, slots: [const { None }; 4], ends: [const { None }; 3] };
+        if assignment.job.has_terminal() {
+            let Pty { master, slave, .. } = sys::pty::open()?;
+            sys::terminal::make_controlling(slave.as_fd())?;
+            made.slots[Slot::Tty as usize] = Some(master);
+            made.slave = Some(slave);
+        }
+        for (number, descriptor) in assignment.job.descriptors.iter().enumerate() {
+            if *descriptor == Descriptor::Pty {
+                continue;
+            }
+            let (read, write) = sys::descriptors::pipe()?;
+            let (ours, theirs) = if number == 0 { (write, read) } else { (read, write) };
+            if number != 0 {
+                sys::descriptors::enlarge_pipe(ours.as_fd(), PIPE_BYTES);
+            }
+            made.slots[Slot::of_descriptor(number) as usize] = Some(ours);
+            made.ends[number] = Some(theirs);
+        }
+        Ok(made)
+    }
+
+    /// Which slots are open.
+    pub fn mask(&self) -> u8 {
+        Slot::ALL.iter().filter(|slot| self.slots[**slot as usize].is_some()).map(|slot| slot.bit()).sum()
+    }
+
+    /// The open slots in order.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.slots.iter().flatten().map(|slot| slot.as_fd()).collect()
+    }
+
+    /// Uses the client's own descriptors where `handed` has a bit.
+    pub fn hand_over(&mut self, handed: u8, descriptors: Vec<OwnedFd>) {
+        let mut descriptors = descriptors.into_iter();
+        for number in 0..3 {
+            if handed & (1 << number) != 0 && self.ends[number].is_some() {
+                if let Some(descriptor) = descriptors.next() {
+                    self.ends[number] = Some(descriptor);
+                    self.slots[Slot::of_descriptor(number) as usize] = None;
+                }
+            }
+        }
+    }
+
+    /// Starts the job and closes its ends here. Returns its pid.
+    pub fn start(
+        &mut self,
+        assignment: &Assignment,
+        size: &Size,
+        modes: Option<&Modes>,
+        foreground: bool,
+    ) -> Result<i32, StartError> {
+        let job = &assignment.job;
+        if let Some(slave) = &self.slave {
+            // Neither can fail on a fresh terminal but for odd modes, which a local program
+            // would not notice either.
+            let _ = sys::terminal::set_size(slave.as_fd(), size);
+            if let Some(modes) = modes {
+                let _ = sys::terminal::set_modes(slave.as_fd(), modes);
+            }
+        }
+        let text = |bytes: &[u8]| CString::new(bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<u8>>());
+        let texts = |list: &mut dyn Iterator<Item = &wire::ByteString>| -> Vec<CString> {
+            list.filter_map(|entry| text(&entry.0).ok()).collect()
+        };
+        let argv = texts(&mut job.argv.iter());
+        let environment = texts(&mut job.environment.iter().chain(&assignment.variables));
+        let path = text(&assignment.program.0).unwrap_or_default();
+        let directory = text(&job.directory.0).unwrap_or_default();
+        let limits = job
+            .limits
+            .iter()
+            .filter_map(|limit| Some((sys::limits::resource(&limit.name)?, limit.soft.unwrap_or(u64::MAX))))
+            .collect::<Vec<_>>();
+        let ignored = job.ignored_signals.iter().filter_map(|name| sys::signal::number(name)).collect::<Vec<_>>();
+        let pid = {
+            let end = |number: usize| match (&self.ends[number], &self.slave) {
+                (Some(end), _) => Some(end.as_fd()),
+                (None, slave) => slave.as_ref().map(|slave| slave.as_fd()),
+            };
+            let (Some(input), Some(output), Some(error)) = (end(0), end(1), end(2)) else {
+                return Err(StartError {
+                    stage: sys::postfork::Stage::Descriptors,
+                    source: io::Error::from(io::ErrorKind::NotFound),
+                });
+            };
+            sys::postfork::start(&Start {
+                path: &path,
+                argv: &argv,
+                environment: &environment,
+                directory: &directory,
+                umask: job.umask,
+                nice: job.nice,
+                limits: &limits,
+                ignored: &ignored,
+                descriptors: [input, output, error],
+                terminal: self.slave.as_ref().map(|slave| (slave.as_fd(), foreground)),
+            })?
+        };
+        self.ends = [const { None }; 3];
+        Ok(pid)
+    }
+}
+
+/// Room in a pipe of the job's output: the largest an unprivileged user may ask for.
+const PIPE_BYTES: usize = 1 << 20;

@@ -1,0 +1,453 @@
+//! What runner and leader say to each other: records of one fixed size, so that the leader needs
+//! no memory for them, with descriptors riding along where noted.
+//!
+//! | to the leader | payload | descriptors |
+//! |---|---|---|
+//! | `Assign` | | the assignment's memory file |
+//! | `Release` | size, modes, foreground, mask of descriptors | the client's own, in order |
+//! | `Signal` | number | |
+//! | `Foreground` | yes or no | |
+//! | `Resize`, `Modes` | size; modes | |
+//! | `Close` | slot | |
+//! | `Acknowledge` | | |
+//!
+//! | from the leader | payload | descriptors |
+//! |---|---|---|
+//! | `Ready` | mask of slots | one for each slot in the mask |
+//! | `Adopted` | mask, phase | assignment, then the slots |
+//! | `Started`, `Stopped`, `Continued` | pid; signal | |
+//! | `StartFailed` | stage, errno | |
+//! | `Ended` | code or signal, usage | |
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use sys::terminal::{Modes, Size};
+
+/// Length of every record.
+pub const RECORD: usize = 96;
+
+/// Descriptors that the runner holds for a job; each is a bit in a mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Slot {
+    /// The master side of the pseudo-terminal.
+    Tty = 0,
+    /// The writing end of the job's standard input.
+    Stdin = 1,
+    /// The reading end of its standard output.
+    Stdout = 2,
+    /// The reading end of its standard error.
+    Stderr = 3,
+}
+
+impl Slot {
+    /// All slots, in the order in which descriptors ride along.
+    pub const ALL: [Slot; 4] = [Slot::Tty, Slot::Stdin, Slot::Stdout, Slot::Stderr];
+
+    /// The slot's bit in a mask.
+    pub fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    /// The pipe slot of the job's descriptor 0, 1 or 2.
+    pub fn of_descriptor(number: usize) -> Slot {
+        Slot::ALL[number + 1]
+    }
+}
+
+/// From the runner.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToLeader {
+    /// Make everything ready for the assignment that rides along.
+    Assign,
+    /// Run the job now.
+    Release {
+        /// Terminal size, when there is one.
+        size: Size,
+        /// Terminal modes, when the client has some.
+        modes: Option<Modes>,
+        /// Whether the client is in the foreground of its terminal.
+        foreground: bool,
+        /// Bit N: the client's own descriptor N rides along and is used as it is.
+        handed: u8,
+    },
+    /// Send this signal to the job's group.
+    Signal(i32),
+    /// The client came to the foreground of its terminal, or left it.
+    Foreground(bool),
+    /// The terminal has a new size.
+    Resize(Size),
+    /// The terminal has new modes.
+    Modes(Modes),
+    /// Close your copy of this slot.
+    Close(u8),
+    /// The end was delivered; leave.
+    Acknowledge,
+}
+
+/// From the leader.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FromLeader {
+    /// Nothing runs yet; the slots of the mask ride along.
+    Ready {
+        /// Which slots.
+        slots: u8,
+    },
+    /// Answer to a new runner: the assignment and the open slots ride along.
+    Adopted {
+        /// Which slots.
+        slots: u8,
+        /// The job's group, 0 before the start.
+        pid: i32,
+    },
+    /// The job's first process runs.
+    Started {
+        /// Its pid, which is its group too.
+        pid: i32,
+    },
+    /// It could not be started.
+    StartFailed {
+        /// A `sys::postfork::Stage` as a number.
+        stage: u8,
+        /// The error of the kernel.
+        errno: i32,
+    },
+    /// The job was stopped by this signal.
+    Stopped(i32),
+    /// The job goes on.
+    Continued,
+    /// The job has ended.
+    Ended(Ended),
+}
+
+/// How a job ended and what it used.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ended {
+    /// The exit code, when it exited.
+    pub code: Option<u8>,
+    /// The signal, when it was killed.
+    pub signal: i32,
+    /// Whether a core was dumped.
+    pub core: bool,
+    /// Microseconds from start to end.
+    pub wall_us: u64,
+    /// Microseconds in user mode.
+    pub user_us: u64,
+    /// Microseconds in the kernel.
+    pub system_us: u64,
+    /// Largest resident size.
+    pub max_rss_kib: u64,
+}
+
+/// Sends one record with its descriptors.
+pub fn send(socket: BorrowedFd, record: &[u8; RECORD], descriptors: &[BorrowedFd]) -> io::Result<()> {
+    match sys::descriptors::send(socket, record, descriptors)? {
+        RECORD => Ok(()),
+        _ => Err(io::Error::from(io::ErrorKind::WriteZero)),
+    }
+}
+
+/// Receives one record; `None` when the other side has gone.
+pub fn receive(socket: &impl AsFd) -> io::Result<Option<([u8; RECORD], Vec<OwnedFd>)>> {
+    let mut record = [0; RECORD];
+    let (count, descriptors) = sys::descriptors::receive(socket.as_fd(), &mut record, MOST_DESCRIPTORS)?;
+    match count {
+        0 => Ok(None),
+        RECORD => Ok(Some((record, descriptors))),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "half a record between runner and leader")),
+    }
+}
+
+/// The assignment and all slots.
+const MOST_DESCRIPTORS: usize = 5;
+
+impl ToLeader {
+    /// The record for it.
+    pub fn encode(&self) -> [u8; RECORD] {
+        let mut out = Encoder::new();
+        match self {
+            Self::Assign => out.u8(1),
+            Self::Release { size, modes, foreground, handed } => {
+                out.u8(2);
+                out.u8(u8::from(*foreground));
+                out.u8(*handed);
+                out.size(size);
+                out.u8(u8::from(modes.is_some()));
+                if let Some(modes) = modes {
+                    out.modes(modes);
+                }
+            }
+            Self::Signal(number) => {
+                out.u8(3);
+                out.u32(*number as u32);
+            }
+            Self::Foreground(yes) => {
+                out.u8(4);
+                out.u8(u8::from(*yes));
+            }
+            Self::Resize(size) => {
+                out.u8(5);
+                out.size(size);
+            }
+            Self::Modes(modes) => {
+                out.u8(6);
+                out.modes(modes);
+            }
+            Self::Close(slot) => {
+                out.u8(7);
+                out.u8(*slot);
+            }
+            Self::Acknowledge => out.u8(8),
+        }
+        out.bytes
+    }
+
+    /// Reads a record; `None` for one that no runner of ours sends.
+    pub fn decode(record: &[u8; RECORD]) -> Option<Self> {
+        let mut from = Decoder { bytes: record, at: 0 };
+        Some(match from.u8() {
+            1 => Self::Assign,
+            2 => {
+                let foreground = from.u8() != 0;
+                let handed = from.u8();
+                let size = from.size();
+                let modes = if from.u8() != 0 { Some(from.modes()?) } else { None };
+                Self::Release { size, modes, foreground, handed }
+            }
+            3 => Self::Signal(from.u32() as i32),
+            4 => Self::Foreground(from.u8() != 0),
+            5 => Self::Resize(from.size()),
+            6 => Self::Modes(from.modes()?),
+            7 => Self::Close(from.u8()),
+            8 => Self::Acknowledge,
+            _ => return None,
+        })
+    }
+}
+
+impl FromLeader {
+    /// The record for it.
+    pub fn encode(&self) -> [u8; RECORD] {
+        let mut out = Encoder::new();
+        match *self {
+            Self::Ready { slots } => {
+                out.u8(65);
+                out.u8(slots);
+            }
+            Self::Adopted { slots, pid } => {
+                out.u8(66);
+                out.u8(slots);
+                out.u32(pid as u32);
+            }
+            Self::Started { pid } => {
+                out.u8(67);
+                out.u32(pid as u32);
+            }
+            Self::StartFailed { stage, errno } => {
+                out.u8(68);
+                out.u8(stage);
+                out.u32(errno as u32);
+            }
+            Self::Stopped(signal) => {
+                out.u8(69);
+                out.u32(signal as u32);
+            }
+            Self::Continued => out.u8(70),
+            Self::Ended(ended) => {
+                out.u8(71);
+                out.u8(u8::from(ended.code.is_some()));
+                out.u8(ended.code.unwrap_or(0));
+                out.u32(ended.signal as u32);
+                out.u8(u8::from(ended.core));
+                for figure in [ended.wall_us, ended.user_us, ended.system_us, ended.max_rss_kib] {
+                    out.u64(figure);
+                }
+            }
+        }
+        out.bytes
+    }
+
+    /// Reads a record; `None` for one that no leader of ours sends.
+    pub fn decode(record: &[u8; RECORD]) -> Option<Self> {
+        let mut from = Decoder { bytes: record, at: 0 };
+        Some(match from.u8() {
+            65 => Self::Ready { slots: from.u8() },
+            66 => Self::Adopted { slots: from.u8(), pid: from.u32() as i32 },
+            67 => Self::Started { pid: from.u32() as i32 },
+            68 => Self::StartFailed { stage: from.u8(), errno: from.u32() as i32 },
+            69 => Self::Stopped(from.u32() as i32),
+            70 => Self::Continued,
+            71 => {
+                let exited = from.u8() != 0;
+                let code = from.u8();
+                Self::Ended(Ended {
+                    code: exited.then_some(code),
+                    signal: from.u32() as i32,
+                    core: from.u8() != 0,
+                    wall_us: from.u64(),
+                    user_us: from.u64(),
+                    system_us: from.u64(),
+                    max_rss_kib: from.u64(),
+                })
+            }
+            _ => return None,
+        })
+    }
+}
+
+struct Encoder {
+    bytes: [u8; RECORD],
+    at: usize,
+}
+
+impl Encoder {
+    fn new() -> Self {
+        Self { bytes: [0; RECORD], at: 0 }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    fn u8(&mut self, value: u8) {
+        self.put(&[value]);
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.put(&value.to_be_bytes());
+    }
+
+    fn u64(&mut self, value: u64) {
+        self.put(&value.to_be_bytes());
+    }
+
+    fn size(&mut self, size: &Size) {
+        for part in [size.rows, size.columns, size.x_pixels, size.y_pixels] {
+            self.put(&part.to_be_bytes());
+        }
+    }
+
+    fn modes(&mut self, modes: &Modes) {
+        for flags in [modes.input, modes.output, modes.control, modes.local, modes.input_speed, modes.output_speed] {
+            self.u32(flags);
+        }
+        let characters = &modes.characters[..modes.characters.len().min(MOST_CHARACTERS)];
+        self.u8(characters.len() as u8);
+        self.put(characters);
+    }
+}
+
+/// NCCS of the C library.
+const MOST_CHARACTERS: usize = 32;
+
+struct Decoder<'a> {
+    bytes: &'a [u8; RECORD],
+    at: usize,
+}
+
+impl Decoder<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let mut out = [0; N];
+        if let Some(bytes) = self.bytes.get(self.at..self.at + N) {
+            out.copy_from_slice(bytes);
+        }
+        self.at += N;
+        out
+    }
+
+    fn u8(&mut self) -> u8 {
+        self.take::<1>()[0]
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_be_bytes(self.take())
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_be_bytes(self.take())
+    }
+
+    fn u64(&mut self) -> u64 {
+        u64::from_be_bytes(self.take())
+    }
+
+    fn size(&mut self) -> Size {
+        Size { rows: self.u16(), columns: self.u16(), x_pixels: self.u16(), y_pixels: self.u16() }
+    }
+
+    fn modes(&mut self) -> Option<Modes> {
+        let (input, output, control, local) = (self.u32(), self.u32(), self.u32(), self.u32());
+        let (input_speed, output_speed) = (self.u32(), self.u32());
+        let count = self.u8() as usize;
+        let characters = self.bytes.get(self.at..self.at + count)?.to_vec();
+        Some(Modes { input, output, control, local, characters, input_speed, output_speed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_survives_its_record() {
+        let modes = Modes {
+            input: 1,
+            output: 2,
+            control: 3,
+            local: 4,
+            characters: (0..32).collect(),
+            input_speed: 38400,
+            output_speed: 9600,
+        };
+        let size = Size { rows: 24, columns: 80, x_pixels: 1, y_pixels: 65535 };
+        for message in [
+            ToLeader::Assign,
+            ToLeader::Release { size, modes: Some(modes.clone()), foreground: true, handed: 5 },
+            ToLeader::Release { size, modes: None, foreground: false, handed: 0 },
+            ToLeader::Signal(-1),
+            ToLeader::Foreground(true),
+            ToLeader::Resize(size),
+            ToLeader::Modes(modes),
+            ToLeader::Close(3),
+            ToLeader::Acknowledge,
+        ] {
+            assert_eq!(ToLeader::decode(&message.encode()), Some(message));
+        }
+        let ended = Ended {
+            code: Some(255),
+            signal: 0,
+            core: false,
+            wall_us: u64::MAX,
+            user_us: 1,
+            system_us: 2,
+            max_rss_kib: 3,
+        };
+        for message in [
+            FromLeader::Ready { slots: 15 },
+            FromLeader::Adopted { slots: 1, pid: 77 },
+            FromLeader::Started { pid: 1 },
+            FromLeader::StartFailed { stage: 2, errno: 13 },
+            FromLeader::Stopped(20),
+            FromLeader::Continued,
+            FromLeader::Ended(ended),
+            FromLeader::Ended(Ended { code: None, signal: 9, core: true, ..ended }),
+        ] {
+            assert_eq!(FromLeader::decode(&message.encode()), Some(message));
+        }
+    }
+
+    #[test]
+    fn foreign_records_are_refused_and_never_panic() {
+        for kind in 0..=255u8 {
+            for fill in [0u8, 255] {
+                let mut record = [fill; RECORD];
+                record[0] = kind;
+                let _ = ToLeader::decode(&record);
+                let _ = FromLeader::decode(&record);
+            }
+        }
+        assert_eq!(ToLeader::decode(&[200; RECORD]), None);
+    }
+}

@@ -1,0 +1,343 @@
+//! A leader's life: ready, released, supervising, ended, acknowledged.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sys::process::{Change, Usage};
+use sys::signal::Signals;
+
+use super::Assignment;
+use super::job::Surroundings;
+use super::message::{self, Ended, FromLeader, Slot, ToLeader};
+
+/// Runs one leader over its connection to the runner; never returns.
+pub fn lead(connection: OwnedFd) -> ! {
+    // A leader that cannot go on has nobody to tell but the runner, which sees it leave.
+    let _ = Leader::prepare(connection).and_then(|leader| leader.map_or(Ok(()), Leader::run));
+    std::process::exit(0);
+}
+
+struct Leader {
+    /// The runner; absent between one's death and the next one's adoption.
+    runner: Option<OwnedFd>,
+    adoption: UnixListener,
+    sheet: OwnedFd,
+    assignment: Option<Assignment>,
+    surroundings: Surroundings,
+    signals: Signals,
+    phase: Phase,
+    /// The group that had the terminal when the client left the foreground; 0 for none.
+    foreground_before: i32,
+}
+
+enum Phase {
+    Waiting { until: Instant },
+    Running { pid: i32, since: Instant, stopped: bool },
+    Ended { pid: i32, report: FromLeader },
+    Done,
+}
+
+impl Leader {
+    /// Makes everything ready; `None` when the runner gave up before.
+    fn prepare(runner: OwnedFd) -> io::Result<Option<Self>> {
+        sys::process::new_session()?;
+        sys::process::set_name("queue-leader");
+        sys::process::become_subreaper()?;
+        for number in IGNORED {
+            sys::signal::ignore(number)?;
+        }
+        sys::signal::default(nix::libc::SIGCHLD)?;
+        let signals = Signals::block(&[nix::libc::SIGCHLD])?;
+        let Some((record, descriptors)) = message::receive(&runner)? else {
+            return Ok(None);
+        };
+        let (Some(ToLeader::Assign), Some(sheet)) = (ToLeader::decode(&record), descriptors.into_iter().next()) else {
+            return Ok(None);
+        };
+        let assignment = Assignment::from_file(&sheet)?;
+        let uid = sys::credentials::own_uid();
+        let name = super::socket_name(uid, &assignment.place, &assignment.session);
+        let adoption = sys::unix::abstract_listener(&name)?;
+        adoption.set_nonblocking(true)?;
+        let surroundings = Surroundings::make(&assignment)?;
+        let leader = Self {
+            adoption,
+            sheet,
+            assignment: Some(assignment),
+            surroundings,
+            signals,
+            phase: Phase::Waiting { until: Instant::now() + UNRELEASED },
+            foreground_before: 0,
+            runner: Some(runner),
+        };
+        let ready = FromLeader::Ready { slots: leader.surroundings.mask() };
+        if let Some(runner) = &leader.runner {
+            message::send(runner.as_fd(), &ready.encode(), &leader.surroundings.descriptors())?;
+        }
+        Ok(Some(leader))
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        loop {
+            match &self.phase {
+                Phase::Done => return Ok(()),
+                Phase::Waiting { until } if *until <= Instant::now() => return Ok(()),
+                // Unreleased and without a runner nothing has run, and nobody can release it.
+                Phase::Waiting { .. } if self.runner.is_none() => return Ok(()),
+                _ => {}
+            }
+            let (runner, adoption, child) = self.wait()?;
+            if child {
+                while self.signals.next()?.is_some() {}
+                self.reap()?;
+            }
+            if adoption {
+                self.adopt();
+            }
+            if runner {
+                self.hear();
+            }
+        }
+    }
+
+    /// Waits for runner, adopter and child; says which of them has something.
+    fn wait(&self) -> io::Result<(bool, bool, bool)> {
+        let timeout = match self.phase {
+            Phase::Waiting { until } => {
+                let left = until.saturating_duration_since(Instant::now()).as_millis() + 1;
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+            _ => PollTimeout::NONE,
+        };
+        let mut polled = [
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.adoption.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.runner.as_ref().map_or(self.adoption.as_fd(), |runner| runner.as_fd()), PollFlags::POLLIN),
+        ];
+        match poll(&mut polled, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let has = |index: usize| polled[index].any().unwrap_or(false);
+        Ok((self.runner.is_some() && has(2), has(1), has(0)))
+    }
+
+    /// Takes one message of the runner.
+    fn hear(&mut self) {
+        let Some(runner) = &self.runner else {
+            return;
+        };
+        match message::receive(runner) {
+            Ok(Some((record, descriptors))) => {
+                if let Some(told) = ToLeader::decode(&record) {
+                    self.obey(told, descriptors);
+                }
+            }
+            Ok(None) => self.runner = None,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.runner = None,
+        }
+    }
+
+    fn obey(&mut self, told: ToLeader, descriptors: Vec<OwnedFd>) {
+        match told {
+            ToLeader::Assign => {}
+            ToLeader::Release { size, modes, foreground, handed } => {
+                if let (Phase::Waiting { .. }, Some(assignment)) = (&self.phase, self.assignment.take()) {
+                    self.surroundings.hand_over(handed, descriptors);
+                    let since = Instant::now();
+                    match self.surroundings.start(&assignment, &size, modes.as_ref(), foreground) {
+                        Ok(pid) => {
+                            self.phase = Phase::Running { pid, since, stopped: false };
+                            self.tell(FromLeader::Started { pid });
+                        }
+                        Err(error) => {
+                            let report = FromLeader::StartFailed {
+                                stage: error.stage as u8,
+                                errno: error.source.raw_os_error().unwrap_or(0),
+                            };
+                            self.phase = Phase::Ended { pid: 0, report };
+                            self.tell(report);
+                        }
+                    }
+                }
+            }
+            ToLeader::Signal(number) => self.signal(number),
+            ToLeader::Foreground(yes) => self.foreground(yes),
+            ToLeader::Resize(size) => {
+                if let Some(slave) = &self.surroundings.slave {
+                    let _ = sys::terminal::set_size(slave.as_fd(), &size);
+                }
+            }
+            ToLeader::Modes(modes) => {
+                if let Some(slave) = &self.surroundings.slave {
+                    let _ = sys::terminal::set_modes(slave.as_fd(), &modes);
+                }
+            }
+            ToLeader::Close(slot) => {
+                if let Some(slot) = self.surroundings.slots.get_mut(slot as usize) {
+                    *slot = None;
+                }
+            }
+            ToLeader::Acknowledge => {
+                if let Phase::Ended { .. } = self.phase {
+                    self.phase = Phase::Done;
+                }
+            }
+        }
+    }
+
+    /// Signals the job's group, but only while its first process has not been waited for: a pid
+    /// that was reaped may belong to somebody else.
+    fn signal(&self, number: i32) {
+        let Phase::Running { pid, .. } = self.phase else {
+            return;
+        };
+        let _ = sys::process::signal_group(pid, number);
+        if number == nix::libc::SIGCONT {
+            // The group that was stopped in the foreground may be another than the job's own,
+            // where the job is a shell.
+            if let Some(slave) = &self.surroundings.slave {
+                if let Ok(front) = sys::terminal::foreground(slave.as_fd()) {
+                    if front > 0 && front != pid && front != own_group() {
+                        let _ = sys::process::signal_group(front, number);
+                    }
+                }
+            }
+        }
+    }
+
+    fn foreground(&mut self, yes: bool) {
+        let (Phase::Running { pid, .. }, Some(slave)) = (&self.phase, &self.surroundings.slave) else {
+            return;
+        };
+        if yes {
+            let group = if self.foreground_before > 0 { self.foreground_before } else { *pid };
+            if sys::terminal::set_foreground(slave.as_fd(), group).is_err() {
+                // The group that had the terminal is gone; the job's own is still there.
+                let _ = sys::terminal::set_foreground(slave.as_fd(), *pid);
+            }
+        } else {
+            let own = own_group();
+            match sys::terminal::foreground(slave.as_fd()) {
+                Ok(group) if group > 0 && group != own => self.foreground_before = group,
+                _ => {}
+            }
+            let _ = sys::terminal::set_foreground(slave.as_fd(), own);
+        }
+    }
+
+    /// Waits for everything that changed.
+    fn reap(&mut self) -> io::Result<()> {
+        while let Some((changed, change, usage)) = sys::process::wait_any()? {
+            let Phase::Running { pid, since, stopped } = &mut self.phase else {
+                continue;
+            };
+            if changed != *pid {
+                continue;
+            }
+            let report = match change {
+                Change::Stopped(signal) => {
+                    *stopped = true;
+                    FromLeader::Stopped(signal)
+                }
+                Change::Continued => {
+                    *stopped = false;
+                    FromLeader::Continued
+                }
+                Change::Exited(code) => FromLeader::Ended(ended(Some(code as u8), 0, false, *since, &usage)),
+                Change::Killed { signal, core } => FromLeader::Ended(ended(None, signal, core, *since, &usage)),
+            };
+            if let FromLeader::Ended(_) = report {
+                self.phase = Phase::Ended { pid: *pid, report };
+            }
+            self.tell(report);
+        }
+        Ok(())
+    }
+
+    /// Tells the runner; one that has died is noticed and will be told on adoption.
+    fn tell(&mut self, report: FromLeader) {
+        if let Some(runner) = &self.runner {
+            if message::send(runner.as_fd(), &report.encode(), &[]).is_err() {
+                self.runner = None;
+            }
+        }
+    }
+
+    /// Lets a new runner of the same user take over.
+    fn adopt(&mut self) {
+        let Ok((stream, _)) = self.adoption.accept() else {
+            return;
+        };
+        let connection = OwnedFd::from(stream);
+        let same_user =
+            sys::credentials::peer(connection.as_fd()).is_ok_and(|peer| peer.uid == sys::credentials::own_uid());
+        // The old runner's last words, and that it has gone, may still lie in its connection.
+        while self.runner.as_ref().is_some_and(has_something) {
+            self.hear();
+        }
+        // While the runner lives the job is its; a second one is turned away.
+        if !same_user || self.runner.is_some() {
+            return;
+        }
+        let (pid, report) = match &self.phase {
+            Phase::Waiting { .. } | Phase::Done => return,
+            Phase::Running { pid, stopped, .. } => (*pid, stopped.then_some(FromLeader::Stopped(nix::libc::SIGSTOP))),
+            Phase::Ended { pid, report } => (*pid, Some(*report)),
+        };
+        let adopted = FromLeader::Adopted { slots: self.surroundings.mask(), pid };
+        let mut descriptors: Vec<BorrowedFd> = vec![self.sheet.as_fd()];
+        descriptors.extend(self.surroundings.descriptors());
+        if message::send(connection.as_fd(), &adopted.encode(), &descriptors).is_err() {
+            return;
+        }
+        self.runner = Some(connection);
+        if let Some(report) = report {
+            self.tell(report);
+        }
+    }
+}
+
+fn ended(code: Option<u8>, signal: i32, core: bool, since: Instant, usage: &Usage) -> Ended {
+    Ended {
+        code,
+        signal,
+        core,
+        wall_us: since.elapsed().as_micros() as u64,
+        user_us: usage.user_us,
+        system_us: usage.system_us,
+        max_rss_kib: usage.max_rss_kib,
+    }
+}
+
+fn has_something(connection: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(connection.as_fd(), PollFlags::POLLIN)];
+    matches!(poll(&mut polled, PollTimeout::ZERO), Ok(1..))
+}
+
+fn own_group() -> i32 {
+    nix::unistd::getpgrp().as_raw()
+}
+
+/// A leader outlives hang-ups, keyboard signals and its own writes to a terminal it does not
+/// have the foreground of.
+const IGNORED: [i32; 8] = [
+    nix::libc::SIGHUP,
+    nix::libc::SIGINT,
+    nix::libc::SIGQUIT,
+    nix::libc::SIGPIPE,
+    nix::libc::SIGTERM,
+    nix::libc::SIGTSTP,
+    nix::libc::SIGTTIN,
+    nix::libc::SIGTTOU,
+];
+
+/// A reservation that nobody released for so long is void.
+const UNRELEASED: Duration = Duration::from_secs(5);
+
+const _: () = assert!(Slot::ALL.len() == 4);

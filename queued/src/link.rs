@@ -1,0 +1,192 @@
+//! What daemon and runner say to each other, over the unix socket that the runner listens on.
+//!
+//! A message is its length (four bytes, big end first) and JSON. Descriptors flow only towards
+//! the runner and ride on the first byte of the message they belong to. The daemon believes a
+//! runner only about sessions that were given to its user.
+
+use std::collections::VecDeque;
+use std::io;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wire::api::Refusal;
+use wire::identity::{Certificate, Warrant};
+use wire::job::Job;
+
+/// From the daemon.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToRunner {
+    /// First message: who this host is.
+    Hello {
+        /// The host's name.
+        host: String,
+    },
+    /// The certificate for the key that the runner's `Hello` named.
+    Certificate(Certificate),
+    /// Check this job and make a leader ready for it. Answered by `Prepared`.
+    Prepare(Box<Prepare>),
+    /// A client's TCP connection, of which nothing was read; the descriptor rides along.
+    /// Answered by `Taken`.
+    Connection {
+        /// Matches question and answer.
+        request: u64,
+        /// The session that the client named.
+        session: String,
+    },
+    /// Nobody will come for this reservation.
+    Void {
+        /// The session.
+        session: String,
+    },
+    /// A new listening socket in place of the old one, whose path was deleted; it rides along.
+    Listen,
+}
+
+/// A job to be checked and made ready.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Prepare {
+    /// Matches question and answer.
+    pub request: u64,
+    /// The session's address for life.
+    pub session: String,
+    /// The job's id on its home.
+    pub job_id: u64,
+    /// What to run.
+    pub job: Job,
+    /// The owner's word for it.
+    pub warrant: Warrant,
+}
+
+/// From the runner.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromRunner {
+    /// First message: the key that its end of TLS uses, and what it has in hand.
+    Hello {
+        /// The public key to certify.
+        public_key: [u8; 32],
+        /// All sessions it holds, for a daemon that remembers nothing.
+        sessions: Vec<Held>,
+    },
+    /// Answer to `Prepare`.
+    Prepared {
+        /// The question's number.
+        request: u64,
+        /// Why not, or `None`: the leader is ready.
+        refusal: Option<Refusal>,
+    },
+    /// Answer to `Connection`: the runner has the descriptor.
+    Taken {
+        /// The question's number.
+        request: u64,
+    },
+    /// The client has come and the job runs.
+    Released {
+        /// The session.
+        session: String,
+    },
+    /// The job has ended or never ran; its slot is free.
+    Ended {
+        /// The session.
+        session: String,
+        /// How many CPUs it kept busy, on average over its life.
+        busy: f64,
+    },
+}
+
+/// A session that a runner holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Held {
+    /// The session's address.
+    pub session: String,
+    /// The job's id on its home.
+    pub job_id: u64,
+    /// Its home.
+    pub home: String,
+    /// Its queue.
+    pub queue: String,
+}
+
+/// The bytes of a message.
+pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 4];
+    serde_json::to_writer(&mut bytes, message)?;
+    let length = bytes.len() - 4;
+    if length > MOST_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is too large"));
+    }
+    bytes[..4].copy_from_slice(&(length as u32).to_be_bytes());
+    Ok(bytes)
+}
+
+/// Cuts a stream of bytes into messages again.
+#[derive(Default)]
+pub struct Decoder {
+    bytes: VecDeque<u8>,
+}
+
+impl Decoder {
+    /// Takes what was received.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
+    }
+
+    /// The next whole message.
+    ///
+    /// # Errors
+    /// A message that is too large or is not what the type says; the connection is of no use then.
+    pub fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+        if self.bytes.len() < 4 {
+            return Ok(None);
+        }
+        let length = self.bytes.iter().take(4).fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
+        if length > MOST_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too large"));
+        }
+        if self.bytes.len() < 4 + length {
+            return Ok(None);
+        }
+        let message = serde_json::from_slice(&self.bytes.make_contiguous()[4..4 + length])?;
+        self.bytes.drain(..4 + length);
+        if self.bytes.is_empty() {
+            self.bytes.shrink_to(4096);
+        }
+        Ok(Some(message))
+    }
+}
+
+/// Four times the largest job that a daemon accepts: JSON may escape each byte.
+const MOST_BYTES: usize = 32 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_out_of_a_stream_cut_anywhere() {
+        let sent = [
+            encode(&ToRunner::Void { session: "a".into() }).expect("small"),
+            encode(&ToRunner::Connection { request: 7, session: "b".into() }).expect("small"),
+        ]
+        .concat();
+        for cut in 0..=sent.len() {
+            let mut decoder = Decoder::default();
+            let mut got = Vec::new();
+            for part in [&sent[..cut], &sent[cut..]] {
+                decoder.extend(part);
+                while let Some(message) = decoder.next::<ToRunner>().expect("well formed") {
+                    got.push(message);
+                }
+            }
+            assert!(matches!(&got[..], [ToRunner::Void { .. }, ToRunner::Connection { request: 7, .. }]));
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_bound_is_an_error_before_anything_is_kept() {
+        let mut decoder = Decoder::default();
+        decoder.extend(&[0xff; 4]);
+        assert!(decoder.next::<ToRunner>().is_err());
+    }
+}

@@ -1,0 +1,41 @@
+//! The wire's words for what the kernel offers, and back.
+
+use nix::errno::Errno;
+use wire::api::{Refusal, RefusalKind};
+use wire::session::{End, Outcome, Usage};
+
+use crate::leader::message::Ended;
+
+/// A terminal's size for the kernel.
+pub fn size(size: &wire::session::Size) -> sys::terminal::Size {
+    let wire::session::Size { rows, columns, x_pixels, y_pixels } = *size;
+    sys::terminal::Size { rows, columns, x_pixels, y_pixels }
+}
+
+/// A terminal's modes for the kernel.
+pub fn modes(modes: &wire::session::Modes) -> sys::terminal::Modes {
+    let wire::session::Modes { input, output, control, local, characters, input_speed, output_speed } = modes.clone();
+    sys::terminal::Modes { input, output, control, local, characters, input_speed, output_speed }
+}
+
+/// The end of a job for the client.
+pub fn end(ended: &Ended) -> End {
+    let outcome = match ended.code {
+        Some(code) => Outcome::Exited(code),
+        None => Outcome::Killed { signal: sys::signal::name(ended.signal), core: ended.core },
+    };
+    let Ended { wall_us, user_us, system_us, max_rss_kib, .. } = *ended;
+    End { outcome, usage: Usage { wall_us, user_us, system_us, max_rss_kib } }
+}
+
+/// Why a job could not be started although everything had been checked before.
+pub fn failure(stage: u8, errno: i32) -> Refusal {
+    let error = Errno::from_raw(errno);
+    let kind = match error {
+        Errno::ENOENT => RefusalKind::NotFound,
+        Errno::EACCES | Errno::ENOEXEC | Errno::EISDIR | Errno::ETXTBSY => RefusalKind::NotExecutable,
+        _ => RefusalKind::Failed,
+    };
+    let what = sys::postfork::Stage::from_number(stage).map_or_else(|| "start".to_owned(), |stage| stage.to_string());
+    Refusal { kind, message: format!("cannot start the job: {what}: {}", error.desc().to_lowercase()) }
+}

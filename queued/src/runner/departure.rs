@@ -1,0 +1,108 @@
+//! What becomes of a job whose client has gone: a table of time and signals, no input or output.
+//!
+//! | the client | with a terminal | without |
+//! |---|---|---|
+//! | closed in good order | HUP at once, TERM, KILL | the same |
+//! | died (on this host) | lingers | HUP at once, TERM, KILL |
+//! | died (over the network) | lingers | the same, unless it is back within 5 s |
+//! | silent | lingers | lingers 10 minutes, then the same |
+//!
+//! TERM follows HUP after 5 s, KILL after 10 s.
+
+use std::time::{Duration, Instant};
+
+use super::client_link::{How, Lost};
+
+/// How far a session has gone in ending its job.
+#[derive(Debug)]
+pub struct Departure {
+    has_terminal: bool,
+    sent: usize,
+}
+
+impl Departure {
+    /// Nobody has gone.
+    pub fn new(has_terminal: bool) -> Self {
+        Self { has_terminal, sent: 0 }
+    }
+
+    /// The client is back.
+    pub fn cancel(&mut self) {
+        self.sent = 0;
+    }
+
+    /// When something is due next.
+    pub fn deadline(&self, lost: Option<Lost>) -> Option<Instant> {
+        let lost = lost?;
+        let (after, _) = STEPS.get(self.sent)?;
+        Some(lost.at + self.patience(lost.how)? + *after)
+    }
+
+    /// The signal that is due now, each once.
+    pub fn due(&mut self, lost: Option<Lost>, now: Instant) -> Option<i32> {
+        if self.deadline(lost)? > now {
+            return None;
+        }
+        let (_, signal) = STEPS[self.sent];
+        self.sent += 1;
+        Some(signal)
+    }
+
+    /// How long the job is left alone; `None`: for ever.
+    fn patience(&self, how: How) -> Option<Duration> {
+        match (how, self.has_terminal) {
+            (How::Left | How::DiedHere, false) | (How::Left, true) => Some(Duration::ZERO),
+            (How::Died, false) => Some(GRACE),
+            (How::Silent, false) => Some(LINGER),
+            (How::Died | How::DiedHere | How::Silent, true) => None,
+        }
+    }
+}
+
+const STEPS: [(Duration, i32); 3] = [
+    (Duration::ZERO, nix::libc::SIGHUP),
+    (Duration::from_secs(5), nix::libc::SIGTERM),
+    (Duration::from_secs(10), nix::libc::SIGKILL),
+];
+
+/// A kernel that forgot a connection during a cut resets it as if the client were dead; the
+/// client itself is back sooner than this.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a silent client without a terminal is waited for.
+const LINGER: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_client_without_a_terminal_takes_its_job_with_it_in_three_steps() {
+        let at = Instant::now();
+        let lost = Some(Lost { at, how: How::DiedHere });
+        let mut departure = Departure::new(false);
+        assert_eq!(departure.due(lost, at), Some(nix::libc::SIGHUP));
+        assert_eq!(departure.due(lost, at), None);
+        assert_eq!(departure.due(lost, at + Duration::from_secs(5)), Some(nix::libc::SIGTERM));
+        assert_eq!(departure.due(lost, at + Duration::from_secs(10)), Some(nix::libc::SIGKILL));
+        assert_eq!(departure.deadline(lost), None, "after KILL there is nothing to wait for");
+    }
+
+    #[test]
+    fn a_client_that_comes_back_within_the_grace_keeps_its_job() {
+        let at = Instant::now();
+        let mut departure = Departure::new(false);
+        assert_eq!(departure.due(Some(Lost { at, how: How::Died }), at + Duration::from_secs(4)), None);
+        departure.cancel();
+        assert_eq!(departure.due(None, at + Duration::from_secs(60)), None);
+    }
+
+    #[test]
+    fn a_terminal_lingers_unless_its_client_left_on_purpose() {
+        let at = Instant::now();
+        for how in [How::Died, How::DiedHere, How::Silent] {
+            assert_eq!(Departure::new(true).deadline(Some(Lost { at, how })), None);
+        }
+        assert_eq!(Departure::new(true).deadline(Some(Lost { at, how: How::Left })), Some(at));
+    }
+}

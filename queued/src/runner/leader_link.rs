@@ -1,0 +1,65 @@
+//! A session's connection to its leader.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::leader::message::{self, FromLeader, Slot, ToLeader};
+
+/// The connection to one leader, and the job's descriptors as this runner holds them.
+pub struct LeaderLink {
+    connection: Option<OwnedFd>,
+    slots: [Option<OwnedFd>; 4],
+}
+
+impl LeaderLink {
+    /// Takes a leader that is ready or was adopted.
+    pub fn new(connection: OwnedFd, slots: [Option<OwnedFd>; 4]) -> io::Result<Self> {
+        for slot in slots.iter().flatten() {
+            sys::descriptors::set_nonblocking(slot.as_fd(), true)?;
+        }
+        Ok(Self { connection: Some(connection), slots })
+    }
+
+    /// The connection, to be waited on.
+    pub fn connection(&self) -> Option<BorrowedFd<'_>> {
+        self.connection.as_ref().map(|connection| connection.as_fd())
+    }
+
+    /// The descriptor in a slot.
+    pub fn slot(&self, slot: Slot) -> Option<&OwnedFd> {
+        self.slots[slot as usize].as_ref()
+    }
+
+    /// Closes a slot on both sides, so that the job sees the end of it.
+    pub fn close(&mut self, slot: Slot) {
+        if self.slots[slot as usize].take().is_some() {
+            self.tell(&ToLeader::Close(slot as u8), &[]);
+        }
+    }
+
+    /// Forgets a slot that the leader closes by itself on the release.
+    pub fn forget(&mut self, slot: Slot) {
+        self.slots[slot as usize] = None;
+    }
+
+    /// Tells the leader something.
+    pub fn tell(&mut self, told: &ToLeader, descriptors: &[BorrowedFd]) {
+        if let Some(connection) = &self.connection {
+            if message::send(connection.as_fd(), &told.encode(), descriptors).is_err() {
+                self.connection = None;
+            }
+        }
+    }
+
+    /// The next word of the leader; `None` when it has died.
+    pub fn hear(&mut self) -> Option<FromLeader> {
+        let heard = self.connection.as_ref().map(message::receive);
+        match heard {
+            Some(Ok(Some((record, _)))) => FromLeader::decode(&record),
+            _ => {
+                self.connection = None;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The runner: a user's end of all that user's sessions on this host, with that user's rights.
+//!
+//! It ends TLS, checks warrants, keeps what a client has not acknowledged and the state of each
+//! screen. Its main thread ([`service`]) talks to the daemon and lets connections in; every
+//! session has a thread of its own ([`session`]), so that one that fails harms no other.
+//!
+//! It must not listen on the network, and must not be big: leaders are forked from the small
+//! process of [`maker`].
+
+mod adopt;
+mod arrival;
+mod client_link;
+mod convert;
+mod departure;
+mod leader_link;
+mod maker;
+mod prepare;
+mod screen;
+mod service;
+mod session;
+mod shared;
+mod streams;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+/// What the runner is told on its command line.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The file with the authority that warrants are checked against.
+    pub authority: PathBuf,
+    /// Tells hosts on one machine apart in socket names.
+    pub place: String,
+    /// The uid of the daemon, which may connect besides the runner's own.
+    pub daemon_uid: u32,
+    /// The runtime directory of a voucher, where one certifies (system mode).
+    pub voucher: Option<PathBuf>,
+    /// Whether the runner starts a dead daemon again (personal mode).
+    pub revive_daemon: bool,
+}
+
+/// Runs until there is neither daemon nor session. Standard input is the listening socket.
+///
+/// # Errors
+/// What kept it from starting.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    let input = std::io::stdin().as_fd().try_clone_to_owned()?;
+    let maker = maker::Maker::start()?;
+    sys::process::set_name("queue-runner");
+    sys::memory::few_arenas();
+    sys::process::become_subreaper()?;
+    // What jobs leave behind is adopted here and ends unseen.
+    sys::signal::ignore(nix::libc::SIGCHLD)?;
+    for number in [nix::libc::SIGHUP, nix::libc::SIGINT, nix::libc::SIGQUIT, nix::libc::SIGPIPE] {
+        sys::signal::ignore(number)?;
+    }
+    let listener = UnixListener::from(OwnedFd::from(input));
+    service::Service::new(options, listener, maker)?.run()
+}

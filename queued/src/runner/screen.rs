@@ -1,0 +1,110 @@
+//! The state of a session's screen, from which it is repainted when bytes had to be forgotten.
+//!
+//! Emulating a terminal costs more than moving its bytes. Long stretches of plain lines are
+//! therefore skipped: what scrolls off is not seen in the state, so of a run of printable text
+//! only the last screenful (and a bit) is fed.
+
+use std::num::NonZero;
+
+use sys::terminal::Size;
+
+/// A screen as the user would see it.
+pub struct Screen {
+    parser: vt100::Parser,
+}
+
+impl Screen {
+    /// An empty screen.
+    pub fn new(size: &Size) -> Self {
+        let (rows, columns) = bounded(size);
+        Self { parser: vt100::Parser::new(rows, columns, 0) }
+    }
+
+    /// The terminal has a new size.
+    pub fn resize(&mut self, size: &Size) {
+        let (rows, columns) = bounded(size);
+        self.parser.screen_mut().set_size(rows, columns);
+    }
+
+    /// Takes output of the job.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let (rows, _) = self.parser.screen().size();
+        self.parser.process(&bytes[invisible(bytes, usize::from(rows.get()))..]);
+    }
+
+    /// What makes a terminal of the same size show this screen, whatever it showed before.
+    pub fn repaint(&self) -> Vec<u8> {
+        // Out of what the lost bytes may have left open: a string, colours, a scrolling region.
+        let mut bytes = b"\x1b\\\x1b[0m\x1b[r".to_vec();
+        bytes.extend(self.parser.screen().state_formatted().bytes());
+        bytes
+    }
+}
+
+/// How many bytes at the front of `bytes` leave no trace on a screen of `rows` rows.
+///
+/// Only plain text counts: with a control character other than CR, LF and tab in it nothing is
+/// skipped. What is skipped ends with CR LF, hence in column one, and at least `rows` line feeds
+/// follow, which scroll every line away (or, with a scrolling region, every line of the region).
+fn invisible(bytes: &[u8], rows: usize) -> usize {
+    if bytes.len() < WORTH_LOOKING || bytes.iter().any(|byte| *byte < b' ' && !matches!(*byte, b'\r' | b'\n' | b'\t')) {
+        return 0;
+    }
+    let mut feeds = 0;
+    for at in (1..bytes.len()).rev() {
+        if bytes[at] == b'\n' {
+            feeds += 1;
+            if feeds > rows && bytes[at - 1] == b'\r' {
+                return at + 1;
+            }
+        }
+    }
+    0
+}
+
+/// vt100 keeps a grid of cells; a terminal of absurd size gets a smaller one.
+fn bounded(size: &Size) -> (NonZero<u16>, NonZero<u16>) {
+    let or = |value: u16, other: NonZero<u16>| NonZero::new(value.min(1000)).unwrap_or(other);
+    (or(size.rows, const { NonZero::new(24).unwrap() }), or(size.columns, const { NonZero::new(80).unwrap() }))
+}
+
+/// Shorter pieces are fed as they are.
+const WORTH_LOOKING: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { rows: 5, columns: 20, x_pixels: 0, y_pixels: 0 };
+
+    fn plain(pieces: &[&[u8]]) -> String {
+        let mut parser = vt100::Parser::new(bounded(&SIZE).0, bounded(&SIZE).1, 0);
+        for piece in pieces {
+            parser.process(piece);
+        }
+        parser.screen().contents()
+    }
+
+    #[test]
+    fn skipped_lines_leave_the_screen_as_if_they_had_been_fed() {
+        let mut long = (0..2000).map(|line| format!("line {line}\r\n")).collect::<String>();
+        long.push_str("the last");
+        let pieces: [&[u8]; 3] = [b"\x1b[31mred", long.as_bytes(), b" words"];
+        let mut screen = Screen::new(&SIZE);
+        for piece in pieces {
+            screen.feed(piece);
+        }
+        assert!(invisible(long.as_bytes(), 5) > 15_000, "nothing was skipped");
+        assert_eq!(screen.parser.screen().contents(), plain(&pieces));
+        assert_eq!(plain(&[&screen.repaint()]), plain(&pieces));
+    }
+
+    #[test]
+    fn nothing_is_skipped_that_could_change_what_follows() {
+        let mut colours = "x\r\n".repeat(2000);
+        colours.insert_str(10, "\x1b[31m");
+        assert_eq!(invisible(colours.as_bytes(), 5), 0);
+        assert_eq!(invisible("y".repeat(5000).as_bytes(), 5), 0);
+        assert_eq!(invisible("y\n".repeat(5000).as_bytes(), 5), 0, "bare line feeds keep the column");
+    }
+}

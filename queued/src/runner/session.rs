@@ -1,0 +1,488 @@
+//! One session: a thread that waits for its client, its leader and the job's descriptors, and
+//! moves what they say. It is the only owner of all of them.
+
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
+use wire::api::{Refusal, RefusalKind};
+use wire::identity::Trust;
+use wire::link::{LinkError, Received};
+use wire::session::{Control, Endpoint, Event, HelloKind, Side, Stream};
+
+use super::arrival::Arrival;
+use super::client_link::{ClientLink, Handed};
+use super::departure::Departure;
+use super::leader_link::LeaderLink;
+use super::streams::{OUTPUTS, Streams};
+use super::{convert, prepare, shared::Shared};
+use crate::leader::Assignment;
+use crate::leader::message::{FromLeader, Slot, ToLeader};
+use crate::link::{FromRunner, Prepare};
+
+/// How a session begins.
+pub enum Start {
+    /// Anew: checked first.
+    Prepare(Box<Prepare>),
+    /// With a leader that outlived its runner.
+    Adopt(Box<Assignment>, LeaderLink),
+}
+
+/// Runs the session `name` to its end.
+pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arrival>, wake: &EventFd) {
+    let opened = match start {
+        Start::Prepare(prepare) => {
+            let request = prepare.request;
+            let opened = open(shared, *prepare);
+            let refusal = opened.as_ref().err().cloned();
+            shared.tell(&FromRunner::Prepared { request, refusal });
+            opened.map(|(assignment, leader)| (assignment, leader, false))
+        }
+        Start::Adopt(assignment, leader) => Ok((*assignment, leader, true)),
+    };
+    let (Ok((assignment, leader, adopted)), Ok(trust)) = (opened, shared.trust()) else {
+        return;
+    };
+    Session::new(shared.clone(), name, assignment, leader, adopted, trust).serve(&inbox, wake);
+}
+
+/// Checks a job and makes its leader ready.
+fn open(shared: &Shared, prepare: Prepare) -> Result<(Assignment, LeaderLink), Refusal> {
+    let host = shared.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+    let failed = |error: String| Refusal { kind: RefusalKind::Failed, message: format!("{host}: {error}") };
+    let trust = shared.trust().map_err(|error| failed(format!("{error:#}")))?;
+    let assignment = prepare::check(prepare, &host, &shared.options.place, &trust, now_unix())?;
+    let ready = shared.maker.make(&assignment).map_err(|error| failed(format!("cannot make a leader ready: {error}")))?;
+    let leader = LeaderLink::new(ready.leader, ready.slots).map_err(|error| failed(error.to_string()))?;
+    Ok((assignment, leader))
+}
+
+fn now_unix() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}
+
+struct Session {
+    shared: Arc<Shared>,
+    name: String,
+    key: [u8; 32],
+    trust: Trust,
+    leader: LeaderLink,
+    client: ClientLink,
+    handed: Vec<Handed>,
+    endpoint: Endpoint,
+    streams: Streams,
+    has_terminal: bool,
+    phase: Phase,
+    generation: u64,
+    departure: Departure,
+}
+
+enum Phase {
+    /// The leader is ready; nothing runs.
+    Reserved { until: Instant },
+    /// The job runs.
+    Running,
+    /// The job has ended; its last output is being read, then this is said.
+    Draining { last: Control },
+    /// Everything was said; kept until the client has it.
+    Delivering { until: Instant },
+    Over,
+}
+
+impl Session {
+    fn new(
+        shared: Arc<Shared>,
+        name: String,
+        assignment: Assignment,
+        leader: LeaderLink,
+        adopted: bool,
+        trust: Trust,
+    ) -> Self {
+        let mut endpoint = Endpoint::new(Side::Runner);
+        if adopted {
+            endpoint.mark_fresh();
+        }
+        let has_terminal = assignment.job.has_terminal();
+        let size = has_terminal.then_some(sys::terminal::Size { rows: 0, columns: 0, x_pixels: 0, y_pixels: 0 });
+        Self {
+            shared,
+            name,
+            key: assignment.session_key,
+            trust,
+            leader,
+            client: ClientLink::default(),
+            handed: Vec::new(),
+            endpoint,
+            streams: Streams::new(size.as_ref()),
+            has_terminal,
+            phase: if adopted { Phase::Running } else { Phase::Reserved { until: Instant::now() + UNRELEASED } },
+            generation: 0,
+            departure: Departure::new(has_terminal),
+        }
+    }
+
+    fn serve(mut self, inbox: &Receiver<Arrival>, wake: &EventFd) {
+        while !matches!(self.phase, Phase::Over) {
+            let ready = self.wait(wake);
+            if ready.wake {
+                let _ = wake.read();
+                while let Ok(arrival) = inbox.try_recv() {
+                    self.arrive(arrival);
+                }
+            }
+            if ready.client {
+                if self.client.shake_hands(&self.key, &self.trust) {
+                    self.attached();
+                }
+                self.hear_client();
+            }
+            if ready.leader {
+                self.hear_leader();
+            }
+            if ready.job {
+                self.move_bytes();
+            }
+            self.conclude();
+            self.transmit();
+            self.keep_time();
+        }
+        // A leader that never started its job leaves anyway; any other has kept the end until now.
+        self.leader.tell(&ToLeader::Acknowledge, &[]);
+    }
+
+    /// Waits until something can be done; says where.
+    fn wait(&mut self, wake: &EventFd) -> Ready {
+        let connected = self.client.is_connected();
+        let busy = matches!(self.phase, Phase::Running);
+        let timeout = self.timeout();
+        let wanted = OUTPUTS.map(|(slot, stream)| {
+            busy && self.streams.wants(slot, stream, &self.leader, &mut self.endpoint, connected)
+        });
+        let mut polled = Vec::with_capacity(12);
+        polled.push(PollFd::new(wake.as_fd(), PollFlags::POLLIN));
+        for (socket, write) in self.client.waits() {
+            let write = write || connected && self.endpoint.wants_transmit();
+            polled.push(PollFd::new(socket, if write { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN }));
+        }
+        let leader_at = polled.len();
+        polled.extend(self.leader.connection().map(|leader| PollFd::new(leader, PollFlags::POLLIN)));
+        let job_at = polled.len();
+        for (index, (slot, _)) in OUTPUTS.iter().enumerate() {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::POLLIN, wanted[index]);
+            flags.set(PollFlags::POLLOUT, *slot == Slot::Tty && !self.endpoint.kept(Stream::Tty).is_empty());
+            push(&mut polled, self.leader.slot(*slot).map(|slot| slot.as_fd()), flags);
+        }
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::POLLOUT, !self.endpoint.kept(Stream::Stdin).is_empty());
+        push(&mut polled, self.leader.slot(Slot::Stdin).map(|slot| slot.as_fd()), flags);
+        match poll(&mut polled, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            // Only a descriptor that is not one could make it fail, and all here are open.
+            Err(_) => return Ready::default(),
+        }
+        let any = |range: std::ops::Range<usize>| polled[range].iter().any(|one| one.any().unwrap_or(false));
+        Ready {
+            wake: any(0..1),
+            client: any(1..leader_at),
+            leader: any(leader_at..job_at),
+            job: any(job_at..polled.len()),
+        }
+    }
+
+    fn timeout(&self) -> PollTimeout {
+        let phase = match self.phase {
+            Phase::Reserved { until } | Phase::Delivering { until } => Some(until),
+            Phase::Running => self.departure.deadline(self.client.lost),
+            Phase::Draining { .. } | Phase::Over => None,
+        };
+        match phase.into_iter().chain(self.client.deadline()).min() {
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now()).as_millis() + 1;
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Void => {
+                if let Phase::Reserved { .. } = self.phase {
+                    self.phase = Phase::Over;
+                }
+            }
+            Arrival::Local { stream, handed } => {
+                self.handed = handed;
+                self.client.take_local(stream);
+                self.attached();
+            }
+            Arrival::Remote(stream) => {
+                let config = self.shared.tls.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+                if let Some(config) = config {
+                    self.client.take_remote(stream, config);
+                }
+            }
+        }
+    }
+
+    /// A new connection of the session's client is in use.
+    fn attached(&mut self) {
+        self.generation += 1;
+        self.endpoint.lost();
+        self.endpoint.connect(&self.name, HelloKind::Resume, self.generation);
+        self.departure.cancel();
+    }
+
+    /// Reads from the client and acts on what it says.
+    fn hear_client(&mut self) {
+        let Self { client, endpoint, streams, leader, .. } = self;
+        let mut said = Vec::new();
+        let mut take = |plain: &[u8]| {
+            let mut rest = plain;
+            while let Some(event) = endpoint.receive(&mut rest)? {
+                match event {
+                    Event::Data { stream, bytes } => streams.input(stream, bytes, leader, endpoint),
+                    Event::Eof(stream) => streams.push(stream, leader, endpoint),
+                    Event::Hello(_) => said.push(Said::Hello),
+                    Event::Control(control) => said.push(Said::Control(control)),
+                    Event::Resumed { .. } | Event::Refused(_) => {}
+                }
+            }
+            Ok(())
+        };
+        let early = take(&client.take_early());
+        let received = match (early, client.current()) {
+            (Err(error), _) => Err(LinkError::Protocol(error)),
+            (Ok(()), Some(link)) => link.receive(READ_BUDGET, &mut take),
+            (Ok(()), None) => return,
+        };
+        for one in said {
+            match one {
+                Said::Hello => self.greeted(),
+                Said::Control(control) => self.obey(control),
+            }
+        }
+        match received {
+            Ok(Received::Closed) | Err(_) => self.lost(&received),
+            Ok(_) => {}
+        }
+    }
+
+    fn lost(&mut self, how: &Result<Received, LinkError>) {
+        self.client.lose(how);
+        self.endpoint.lost();
+        if let Phase::Delivering { .. } = self.phase {
+            if self.endpoint.sent_all_acknowledged() {
+                self.phase = Phase::Over;
+            }
+        }
+    }
+
+    /// The client is back; a terminal that misses forgotten bytes is repainted. How many they
+    /// were the client learns from the stream itself.
+    fn greeted(&mut self) {
+        if let Some(repaint) = self.streams.repaint() {
+            self.endpoint.replace(Stream::Tty, &repaint);
+        }
+    }
+
+    fn obey(&mut self, control: Control) {
+        match control {
+            Control::Start(info) => {
+                if let Phase::Reserved { .. } = self.phase {
+                    self.release(&info);
+                }
+            }
+            Control::Resize(size) => {
+                let size = convert::size(&size);
+                if let Some(screen) = &mut self.streams.screen {
+                    screen.resize(&size);
+                }
+                self.leader.tell(&ToLeader::Resize(size), &[]);
+            }
+            Control::Modes(modes) => self.leader.tell(&ToLeader::Modes(convert::modes(&modes)), &[]),
+            Control::Signal(name) => {
+                if let Some(number) = sys::signal::number(&name) {
+                    self.leader.tell(&ToLeader::Signal(number), &[]);
+                }
+            }
+            Control::Foreground(yes) => self.leader.tell(&ToLeader::Foreground(yes), &[]),
+            Control::Closed(Stream::Stdout) => self.leader.close(Slot::Stdout),
+            Control::Closed(Stream::Stderr) => self.leader.close(Slot::Stderr),
+            // The rest is the runner's own to say, or for a release to come.
+            _ => {}
+        }
+    }
+
+    fn release(&mut self, info: &wire::session::StartInfo) {
+        let size = convert::size(&info.size.unwrap_or_default());
+        if let Some(screen) = &mut self.streams.screen {
+            screen.resize(&size);
+        }
+        self.handed.sort_by_key(|(number, _)| *number);
+        self.handed.dedup_by_key(|(number, _)| *number);
+        // Only what is a pipe now can be the client's own.
+        self.handed.retain(|(number, _)| self.leader.slot(Slot::of_descriptor(*number)).is_some());
+        let mask = self.handed.iter().map(|(number, _)| 1 << number).sum();
+        let descriptors = self.handed.iter().map(|(_, descriptor)| descriptor.as_fd()).collect::<Vec<_>>();
+        let release = ToLeader::Release {
+            size,
+            modes: info.modes.as_ref().map(convert::modes),
+            foreground: info.foreground,
+            handed: mask,
+        };
+        self.leader.tell(&release, &descriptors);
+        for (number, _) in std::mem::take(&mut self.handed) {
+            self.leader.forget(Slot::of_descriptor(number));
+        }
+        self.phase = Phase::Running;
+        self.shared.tell(&FromRunner::Released { session: self.name.clone() });
+    }
+
+    fn hear_leader(&mut self) {
+        let Some(word) = self.leader.hear() else {
+            let message = "the leader of the job died; how the job ended is not known".to_owned();
+            self.ended(Control::StartFailed(Refusal { kind: RefusalKind::Failed, message }), 0.0);
+            return;
+        };
+        match word {
+            FromLeader::Started { .. } => self.say(&Control::Started),
+            FromLeader::Stopped(signal) => self.say(&Control::Stopped(sys::signal::name(signal))),
+            FromLeader::Continued => self.say(&Control::Continued),
+            FromLeader::StartFailed { stage, errno } => {
+                self.ended(Control::StartFailed(convert::failure(stage, errno)), 0.0);
+            }
+            FromLeader::Ended(ended) => {
+                let busy = (ended.user_us + ended.system_us) as f64 / ended.wall_us.max(1) as f64;
+                self.ended(Control::End(convert::end(&ended)), busy);
+            }
+            FromLeader::Ready { .. } | FromLeader::Adopted { .. } => {}
+        }
+    }
+
+    fn ended(&mut self, last: Control, busy: f64) {
+        if let Phase::Reserved { .. } | Phase::Running = self.phase {
+            self.phase = Phase::Draining { last };
+            self.shared.ended(&self.name, busy);
+        }
+    }
+
+    fn say(&mut self, control: &Control) {
+        // A client that acknowledges nothing for so long that control is full is as good as gone;
+        // it learns the state when it comes back.
+        let _ = self.endpoint.control(control);
+    }
+
+    /// Moves bytes both ways while there are some, in pieces, so that the client gets them early.
+    fn move_bytes(&mut self) {
+        for stream in [Stream::Stdin, Stream::Tty] {
+            self.streams.push(stream, &mut self.leader, &mut self.endpoint);
+        }
+        if !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        for _ in 0..PIECES {
+            let connected = self.client.is_connected();
+            let mut moved = false;
+            for (slot, stream) in OUTPUTS {
+                moved |= self.streams.pull(slot, stream, &mut self.leader, &mut self.endpoint, connected);
+            }
+            if !moved {
+                break;
+            }
+            self.transmit();
+        }
+    }
+
+    /// Says the end when all output is on its way, and leaves when the client has everything.
+    fn conclude(&mut self) {
+        if let Phase::Draining { last } = &self.phase {
+            let last = last.clone();
+            let connected = self.client.is_connected();
+            let all = self.streams.drain(&mut self.leader, &mut self.endpoint, connected);
+            if all && self.endpoint.control(&last).is_ok() {
+                self.phase = Phase::Delivering { until: Instant::now() + KEEP_END };
+            }
+        }
+    }
+
+    fn transmit(&mut self) {
+        if let Some(link) = self.client.current() {
+            if let Err(error) = link.transmit(&mut self.endpoint) {
+                // What the client said before it went is still to be read; reading finds the end.
+                if !matches!(error, LinkError::Io(ref io) if io.kind() == std::io::ErrorKind::BrokenPipe) {
+                    self.lost(&Err(error));
+                }
+            }
+        }
+    }
+
+    /// Carries out what is due by the clock.
+    fn keep_time(&mut self) {
+        let now = Instant::now();
+        match self.phase {
+            Phase::Reserved { until } | Phase::Delivering { until } if until <= now => self.phase = Phase::Over,
+            Phase::Running => {
+                if let Some(signal) = self.departure.due(self.client.lost, now) {
+                    self.leader.tell(&ToLeader::Signal(signal), &[]);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the client said, to be acted upon when reading is over.
+enum Said {
+    Hello,
+    Control(Control),
+}
+
+/// Where something can be done.
+#[derive(Default)]
+struct Ready {
+    wake: bool,
+    client: bool,
+    leader: bool,
+    job: bool,
+}
+
+/// Waits on a descriptor only where there is something to wait for: a hang-up is reported
+/// unasked, and a loop that cannot act on it would spin.
+fn push<'a>(polled: &mut Vec<PollFd<'a>>, descriptor: Option<BorrowedFd<'a>>, flags: PollFlags) {
+    if let (Some(descriptor), false) = (descriptor, flags.is_empty()) {
+        polled.push(PollFd::new(descriptor, flags));
+    }
+}
+
+/// A reservation that nobody released for so long is void.
+const UNRELEASED: Duration = Duration::from_secs(5);
+/// The end of a session is kept for a client that is away.
+const KEEP_END: Duration = Duration::from_secs(3600);
+/// Bytes read from the client before the job's side has its turn.
+const READ_BUDGET: usize = 1 << 20;
+/// Rounds over the job's outputs before the client's side has its turn.
+const PIECES: usize = 8;
+
+/// Tells a client whose session is not here any more, then closes; bounded in time.
+pub fn turn_away(shared: &Arc<Shared>, stream: TcpStream) {
+    let config = shared.tls.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+    let Some(config) = config else {
+        return;
+    };
+    // One thread at a time for such clients would let one hold up the others; each has its own,
+    // and lives for seconds at most.
+    let _ = std::thread::Builder::new().name("turn-away".into()).stack_size(256 * 1024).spawn(move || {
+        let mut client = ClientLink::default();
+        let mut endpoint = Endpoint::new(Side::Runner);
+        endpoint.refuse("the session is not here: it has ended, or its host was restarted");
+        client.turn_away(stream, config, &mut endpoint);
+    });
+}

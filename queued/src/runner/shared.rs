@@ -1,0 +1,167 @@
+//! What the threads of a runner share: the way to the daemon, the TLS identity, the sessions.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use rustls::ServerConfig;
+use wire::identity::{SecretKey, Trust};
+
+use super::arrival::Arrival;
+use super::maker::Maker;
+use super::{Options, session};
+use crate::link::{self, FromRunner, Held};
+
+/// Shared by all threads of a runner.
+pub struct Shared {
+    /// The command line.
+    pub options: Options,
+    /// Where leaders come from.
+    pub maker: Maker,
+    /// This runner's key for TLS.
+    pub key: SecretKey,
+    /// Ends TLS; absent until the daemon has brought the certificate.
+    pub tls: RwLock<Option<Arc<ServerConfig>>>,
+    /// The host's name, as the daemon said.
+    pub host: RwLock<String>,
+    daemon: Mutex<Option<UnixStream>>,
+    sessions: Mutex<HashMap<String, Handle>>,
+}
+
+/// How the main thread reaches a session's thread.
+pub struct Handle {
+    held: Held,
+    ended: bool,
+    arrivals: SyncSender<Arrival>,
+    wake: Arc<EventFd>,
+}
+
+impl Shared {
+    /// Nothing in hand yet.
+    pub fn new(options: Options, maker: Maker) -> Self {
+        Self {
+            options,
+            maker,
+            key: SecretKey::generate(),
+            tls: RwLock::new(None),
+            host: RwLock::new(String::new()),
+            daemon: Mutex::new(None),
+            sessions: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The authority in force. Read each time: it changes when a cluster is made or joined.
+    pub fn trust(&self) -> anyhow::Result<Trust> {
+        let path = &self.options.authority;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", path.display()))?;
+        text.trim().parse().map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+    }
+
+    /// Puts the new way to the daemon in force.
+    pub fn set_daemon(&self, stream: Option<UnixStream>) {
+        *lock(&self.daemon) = stream;
+    }
+
+    /// Tells the daemon. One that is away asks for everything when it comes back, so what cannot
+    /// be sent is not kept.
+    pub fn tell(&self, message: &FromRunner) {
+        let mut daemon = lock(&self.daemon);
+        let sent = match (&mut *daemon, link::encode(message)) {
+            (Some(stream), Ok(bytes)) => stream.write_all(&bytes).is_ok(),
+            _ => true,
+        };
+        if !sent {
+            *daemon = None;
+        }
+    }
+
+    /// Starts the thread of a session. Returns false when one of this name is there already.
+    pub fn open(self: &Arc<Self>, held: Held, start: session::Start) -> bool {
+        let Ok(wake) = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK) else {
+            return false;
+        };
+        let wake = Arc::new(wake);
+        let (arrivals, inbox) = sync_channel(MOST_ARRIVALS);
+        let name = held.session.clone();
+        {
+            let mut sessions = lock(&self.sessions);
+            if sessions.contains_key(&name) {
+                return false;
+            }
+            sessions.insert(name.clone(), Handle { held, ended: false, arrivals, wake: wake.clone() });
+        }
+        let shared = self.clone();
+        let spawned = std::thread::Builder::new().name("session".into()).stack_size(STACK).spawn(move || {
+            let guard = Registered { shared: shared.clone(), session: name.clone() };
+            session::run(&shared, name, start, inbox, &wake);
+            drop(guard);
+        });
+        if spawned.is_err() {
+            // The closure with its guard was dropped unrun: nothing to close but the entry.
+            return false;
+        }
+        true
+    }
+
+    /// Hands something to a session; gives it back when there is no such session or it is busy
+    /// with too many.
+    pub fn bring(&self, session: &str, arrival: Arrival) -> Result<(), Arrival> {
+        let sessions = lock(&self.sessions);
+        let Some(handle) = sessions.get(session) else {
+            return Err(arrival);
+        };
+        handle.arrivals.try_send(arrival).map_err(|error| match error {
+            std::sync::mpsc::TrySendError::Full(arrival)
+            | std::sync::mpsc::TrySendError::Disconnected(arrival) => arrival,
+        })?;
+        // The counter cannot overflow before the thread reads it; there is nothing else to fail.
+        let _ = handle.wake.write(1);
+        Ok(())
+    }
+
+    /// All sessions in hand whose jobs have not ended.
+    pub fn held(&self) -> Vec<Held> {
+        lock(&self.sessions).values().filter(|handle| !handle.ended).map(|handle| handle.held.clone()).collect()
+    }
+
+    /// The job of a session has ended: its slot is free, though its end is not delivered yet.
+    pub fn ended(&self, session: &str, busy: f64) {
+        let first = lock(&self.sessions).get_mut(session).is_some_and(|handle| !std::mem::replace(&mut handle.ended, true));
+        if first {
+            self.tell(&FromRunner::Ended { session: session.to_owned(), busy });
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_idle(&self) -> bool {
+        lock(&self.sessions).is_empty()
+    }
+}
+
+/// Takes a session out of the register when its thread ends, a panic included.
+struct Registered {
+    shared: Arc<Shared>,
+    session: String,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.shared.ended(&self.session, 0.0);
+        lock(&self.shared.sessions).remove(&self.session);
+    }
+}
+
+/// A panic in one session's thread must not take the others with it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Connections on their way to one session at the same time.
+const MOST_ARRIVALS: usize = 8;
+
+/// A session's thread has no deep calls; what it does not touch costs nothing.
+const STACK: usize = 512 * 1024;

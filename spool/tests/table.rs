@@ -1,0 +1,466 @@
+//! The tables in the crate's document, cell by cell: every pair of state and event is there,
+//! and the transition functions do what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use spool::home::{
+    Cancel, Contact, Death, Event, Loss, Lost, NeverStarted, NotAllowed, Output, Place, Record,
+    Report, Run, Stage, Starts, State, Step,
+};
+use spool::{Attempt, JobId, SpoolId, hosted};
+use wire::api::{Refusal, RefusalKind};
+use wire::session::{End, Outcome, Usage};
+
+/// Column, then event, then cell.
+type Table = BTreeMap<String, BTreeMap<String, String>>;
+
+#[test]
+fn a_job_follows_the_table_of_its_state() {
+    let table = table(0);
+    for starts in [Starts::Once, Starts::UntilEnd] {
+        let states = [
+            ("held", State::Held { lost: None }),
+            ("pending", State::Pending { lost: None }),
+            ("placed", running(placed(Cancel::No, None))),
+            ("accepted", running(accepted(Cancel::No, None))),
+            ("started", running(started(Cancel::No))),
+            ("delivering", running(Stage::Delivering(end()))),
+            ("finished", finished()),
+            ("never started", never_started()),
+            ("cancelled", State::Cancelled),
+        ];
+        let columns: Vec<_> = states.iter().map(|(column, _)| *column).collect();
+        assert_complete(&table, &columns, &events(1).map(|(name, _)| name));
+        for (column, state) in &states {
+            compare(&table, column, starts, state, events(1));
+        }
+    }
+}
+
+#[test]
+fn a_job_that_is_to_be_cancelled_follows_its_table() {
+    let mut table = table(1);
+    for (column, rows) in &table_of_states() {
+        if let Some(changed) = table.get_mut(column) {
+            for (event, cell) in rows {
+                changed.entry(event.clone()).or_insert(cell.clone());
+            }
+        }
+    }
+    let states = [
+        ("placed", running(placed(Cancel::Asked, None))),
+        ("accepted", running(accepted(Cancel::Asked, None))),
+        ("started", running(started(Cancel::Asked))),
+    ];
+    let columns: Vec<_> = states.iter().map(|(column, _)| *column).collect();
+    assert_complete(&table, &columns, &events(1).map(|(name, _)| name));
+    for starts in [Starts::Once, Starts::UntilEnd] {
+        for (column, state) in &states {
+            compare(&table, column, starts, state, events(1));
+        }
+    }
+}
+
+#[test]
+fn a_job_with_a_lost_attempt_follows_its_table() {
+    let table = table(2);
+    let losses = [
+        ("unsure", Loss::GivenUp),
+        ("unsure", Loss::OtherSpool),
+        ("lease over", Loss::LeaseOver),
+        ("gone", Loss::Gone),
+    ];
+    let mut columns = Vec::new();
+    for (known, loss) in losses {
+        let lost = || Some(Lost { place: place(1), loss });
+        let dead = || Lost { place: place(1), loss };
+        let second = |stage| {
+            State::Running(Run { place: place(2), stage, contact: Contact::Heard })
+        };
+        let states = [
+            ("held", State::Held { lost: lost() }),
+            ("pending", State::Pending { lost: lost() }),
+            ("placed", second(placed(Cancel::No, lost()))),
+            ("accepted", second(accepted(Cancel::No, lost()))),
+            ("lost", State::Dead(Death::LostHost(dead()))),
+        ];
+        for (word, state) in states {
+            let column = format!("{}, {known}", if word == "accepted" { "placed" } else { word });
+            for starts in [Starts::Once, Starts::UntilEnd] {
+                compare_as(&table, &column, word, starts, &state, events(1));
+            }
+            columns.push(column);
+        }
+    }
+    let columns: Vec<_> = columns.iter().map(String::as_str).collect();
+    assert_complete(&table, &columns, &events(1).map(|(name, _)| name));
+}
+
+#[test]
+fn an_attempt_follows_the_table_of_its_host() {
+    let table = table(3);
+    let endings = [
+        hosted::Ending::Itself(end()),
+        hosted::Ending::Cancelled,
+        hosted::Ending::LeaseOver,
+        hosted::Ending::Lost,
+    ];
+    let mut states = vec![
+        ("unseen", hosted::State::Unseen),
+        ("accepted", hosted::State::Accepted),
+        ("refused", hosted::State::Refused),
+        ("started", hosted::State::Started),
+        ("acknowledged", hosted::State::Acknowledged),
+    ];
+    for ending in &endings {
+        states.push(("ended", hosted::State::Ended(ending.clone())));
+    }
+    let columns: Vec<_> = states.iter().map(|(column, _)| *column).collect();
+    assert_complete(&table, &columns, &hosted_events(end()).map(|(name, _)| name));
+    for (column, state) in &states {
+        let record = |state| hosted::Record::stored("redfish".into(), id(), attempt(1), spool(1), state);
+        let before = record(state.clone());
+        for (name, event) in hosted_events(end()) {
+            let found = match before.step(&event) {
+                Err(_) => "no",
+                Ok(hosted::Step::Nothing) => "=",
+                Ok(hosted::Step::To(after)) => hosted_name(after.state()),
+            };
+            assert_eq!(found, table[*column][name], "{name} in {column}");
+        }
+    }
+}
+
+#[test]
+fn an_older_attempt_that_no_longer_matters_changes_nothing() {
+    for starts in [Starts::Once, Starts::UntilEnd] {
+        let second = |stage| Run { place: place(2), stage, contact: Contact::Heard };
+        let states = [
+            State::Held { lost: None },
+            State::Pending { lost: None },
+            State::Running(second(placed(Cancel::No, None))),
+            State::Running(second(accepted(Cancel::Asked, None))),
+            State::Running(second(started(Cancel::No))),
+            State::Running(second(Stage::Delivering(end()))),
+            State::Finished { end: end(), place: place(2), output: Output::Safe },
+            State::Dead(Death::LostHost(Lost { place: place(2), loss: Loss::GivenUp })),
+            never_started(),
+            State::Cancelled,
+        ];
+        for state in states {
+            let record = Record::stored(id(), starts, Some(attempt(2)), state);
+            for (name, event) in events(1) {
+                if event.attempt().is_none() {
+                    continue;
+                }
+                match (name, record.step(&event)) {
+                    ("lease asked", Err(_)) => {}
+                    (_, Ok(Step::Nothing)) => {}
+                    (_, other) => panic!("{name}: {other:?} of {record:?}"),
+                }
+            }
+            assert!(record.is_settled(attempt(1)));
+        }
+    }
+}
+
+#[test]
+fn nobody_speaks_for_an_attempt_that_was_never_placed() {
+    for (_, state) in [("pending", State::Pending { lost: None }), ("finished", finished())] {
+        let record = Record::stored(id(), Starts::Once, Some(attempt(1)), state);
+        for (name, event) in events(2) {
+            if event.attempt().is_some() {
+                let error = record.step(&event).expect_err(name);
+                assert_eq!(error.to_string(), "job 17 has no attempt 2: it was never placed");
+            }
+        }
+        assert!(!record.is_settled(attempt(2)));
+    }
+}
+
+#[test]
+fn a_report_counts_only_out_of_the_spool_in_which_the_attempt_was_placed() {
+    let lost = Lost { place: place(1), loss: Loss::GivenUp };
+    let states = [
+        running(placed(Cancel::No, None)),
+        finished(),
+        State::Pending { lost: Some(lost.clone()) },
+        State::Dead(Death::LostHost(lost)),
+    ];
+    for state in states {
+        let record = Record::stored(id(), Starts::Once, Some(attempt(1)), state);
+        let (attempt, spool) = (attempt(1), spool(9));
+        let report = Report::Ended(end());
+        let error = record.step(&Event::Reported { attempt, spool, report }).expect_err("forged");
+        assert!(error.to_string().starts_with("job 17 placed attempt 1 in spool 01"), "{error}");
+    }
+}
+
+#[test]
+fn a_message_for_another_spool_is_refused_by_a_host() {
+    let record = hosted::Record::unseen("redfish".into(), id(), attempt(1), spool(1));
+    let spool = spool(9);
+    for event in [
+        hosted::Event::StartAsked { spool },
+        hosted::Event::Asked { spool },
+        hosted::Event::CancelAsked { spool },
+        hosted::Event::Acknowledged { spool },
+    ] {
+        let error = record.step(&event).expect_err("another spool");
+        assert!(error.to_string().ends_with("nobody can know whether it ran"), "{error}");
+    }
+}
+
+fn compare<const N: usize>(
+    table: &Table,
+    column: &str,
+    starts: Starts,
+    state: &State,
+    events: [(&'static str, Event); N],
+) {
+    compare_as(table, column, column, starts, state, events);
+}
+
+/// Like `compare`, where a cell that repeats the column's state means the state `word`.
+fn compare_as<const N: usize>(
+    table: &Table,
+    column: &str,
+    word: &str,
+    starts: Starts,
+    state: &State,
+    events: [(&'static str, Event); N],
+) {
+    let last = match state {
+        State::Running(run) => run.place.attempt,
+        _ => attempt(1),
+    };
+    let before = Record::stored(id(), starts, Some(last), state.clone());
+    for (name, event) in events {
+        let cell = &table[column][name];
+        let expected = match (cell.split_once(" / "), starts) {
+            (None, _) => cell,
+            (Some((once, _)), Starts::Once) => once,
+            (Some((_, until_end)), Starts::UntilEnd) => until_end,
+        };
+        let same_state = column.split(", ").next() == Some(expected);
+        let expected = if same_state { word } else { expected };
+        let after = before.step(&event);
+        let found = match &after {
+            Err(_) => "no",
+            Ok(Step::Nothing) => "=",
+            Ok(Step::Later) => "later",
+            Ok(Step::To(after)) => name_of(after.state()),
+        };
+        assert_eq!(found, expected, "{name} in {column} ({starts:?}, {state:?})");
+        check_words(&after);
+        if let Ok(Step::To(after)) = after {
+            assert_ne!(after, before, "{name} in {column}: a step that changes nothing");
+            assert!(after.last() >= before.last(), "{name} in {column}: attempts are used again");
+        }
+    }
+}
+
+fn check_words(after: &Result<Step, NotAllowed>) {
+    if let Err(error) = after {
+        let text = error.to_string();
+        assert!(text.starts_with("job 17 "), "{text}");
+        assert!(text.len() < 160 && !text.contains(['\n', '{']), "{text}");
+    }
+}
+
+/// All events, by their names in the tables; those about an attempt are about `number`.
+fn events(number: u64) -> [(&'static str, Event); 19] {
+    let attempt = attempt(number);
+    let says = |report| Event::Reported { attempt, spool: spool(1), report };
+    let refusal = Refusal { message: "not found".into(), kind: RefusalKind::NotFound };
+    let all = [
+        ("submitted", Event::Submitted),
+        ("held", Event::Held),
+        ("released", Event::Released),
+        ("placed", Event::Placed(place(2))),
+        ("says: accepted", says(Report::Accepted)),
+        ("says: refused", says(Report::Refused)),
+        ("says: started", says(Report::Started)),
+        ("says: ended", says(Report::Ended(end()))),
+        ("says: gone", says(Report::Gone)),
+        ("other spool", Event::OtherSpool { attempt }),
+        ("delivered", Event::Delivered { attempt }),
+        ("host silent", Event::HostSilent { attempt, since_unix: 1_000 }),
+        ("host heard", Event::HostHeard { attempt }),
+        ("lease asked", Event::LeaseAsked { attempt }),
+        ("lease expired", Event::LeaseExpired { attempt }),
+        ("cancel asked", Event::CancelAsked),
+        ("no host can", Event::NoHostCan(refusal)),
+        ("given up", Event::GivenUp),
+        ("resubmitted", Event::Resubmitted),
+    ];
+    // A new event does not compile here before it has a row above.
+    for (name, event) in &all {
+        let row = match event {
+            Event::Submitted => "submitted",
+            Event::Held => "held",
+            Event::Released => "released",
+            Event::Placed(_) => "placed",
+            Event::Reported { report, .. } => match report {
+                Report::Accepted => "says: accepted",
+                Report::Refused => "says: refused",
+                Report::Started => "says: started",
+                Report::Ended(_) => "says: ended",
+                Report::Gone => "says: gone",
+            },
+            Event::OtherSpool { .. } => "other spool",
+            Event::Delivered { .. } => "delivered",
+            Event::HostSilent { .. } => "host silent",
+            Event::HostHeard { .. } => "host heard",
+            Event::LeaseAsked { .. } => "lease asked",
+            Event::LeaseExpired { .. } => "lease expired",
+            Event::CancelAsked => "cancel asked",
+            Event::NoHostCan(_) => "no host can",
+            Event::GivenUp => "given up",
+            Event::Resubmitted => "resubmitted",
+        };
+        assert_eq!(*name, row);
+    }
+    all
+}
+
+fn hosted_events(end: End) -> [(&'static str, hosted::Event); 7] {
+    let spool = spool(1);
+    let all = [
+        ("start asked", hosted::Event::StartAsked { spool }),
+        ("asked", hosted::Event::Asked { spool }),
+        ("cancel asked", hosted::Event::CancelAsked { spool }),
+        ("acknowledged", hosted::Event::Acknowledged { spool }),
+        ("declined", hosted::Event::Declined),
+        ("started", hosted::Event::Started),
+        ("ended", hosted::Event::Ended(hosted::Ending::Itself(end))),
+    ];
+    for (name, event) in &all {
+        let row = match event {
+            hosted::Event::StartAsked { .. } => "start asked",
+            hosted::Event::Asked { .. } => "asked",
+            hosted::Event::CancelAsked { .. } => "cancel asked",
+            hosted::Event::Acknowledged { .. } => "acknowledged",
+            hosted::Event::Declined => "declined",
+            hosted::Event::Started => "started",
+            hosted::Event::Ended(_) => "ended",
+        };
+        assert_eq!(*name, row);
+    }
+    all
+}
+
+/// A state's name in the tables; a new state does not compile here before it has one.
+fn name_of(state: &State) -> &'static str {
+    match state {
+        State::Held { .. } => "held",
+        State::Pending { .. } => "pending",
+        State::Running(run) => match run.stage {
+            Stage::Placed { .. } => "placed",
+            Stage::Accepted { .. } => "accepted",
+            Stage::Started { .. } => "started",
+            Stage::Delivering(_) => "delivering",
+        },
+        State::Finished { .. } => "finished",
+        State::Dead(Death::LostHost(_)) => "lost",
+        State::Dead(Death::NeverStarted(_)) => "never started",
+        State::Cancelled => "cancelled",
+    }
+}
+
+fn hosted_name(state: &hosted::State) -> &'static str {
+    match state {
+        hosted::State::Unseen => "unseen",
+        hosted::State::Accepted => "accepted",
+        hosted::State::Refused => "refused",
+        hosted::State::Started => "started",
+        hosted::State::Ended(_) => "ended",
+        hosted::State::Acknowledged => "acknowledged",
+    }
+}
+
+fn assert_complete(table: &Table, columns: &[&str], events: &[&str]) {
+    let columns: BTreeSet<&str> = columns.iter().copied().collect();
+    let named: BTreeSet<&str> = table.keys().map(String::as_str).collect();
+    assert_eq!(named, columns, "columns");
+    let events: BTreeSet<&str> = events.iter().copied().collect();
+    for (column, rows) in table {
+        let named: BTreeSet<&str> = rows.keys().map(String::as_str).collect();
+        assert_eq!(named, events, "rows of {column}");
+    }
+}
+
+fn table_of_states() -> Table {
+    table(0)
+}
+
+/// The table with this number in the crate's document.
+fn table(number: usize) -> Table {
+    let mut tables: Vec<Vec<Vec<String>>> = Vec::new();
+    let mut within = false;
+    for line in include_str!("../src/lib.rs").lines() {
+        let Some(row) = line.strip_prefix("//! |").and_then(|row| row.strip_suffix('|')) else {
+            within = false;
+            continue;
+        };
+        if !within {
+            tables.push(Vec::new());
+            within = true;
+        }
+        let rows = tables.last_mut().expect("one was pushed");
+        rows.push(row.split('|').map(|cell| cell.trim().to_owned()).collect());
+    }
+    let rows = &tables[number];
+    let mut table = Table::new();
+    for row in &rows[2..] {
+        assert_eq!(row.len(), rows[0].len(), "{row:?}");
+        for (column, cell) in rows[0].iter().zip(row).skip(1) {
+            table.entry(column.clone()).or_default().insert(row[0].clone(), cell.clone());
+        }
+    }
+    table
+}
+
+fn running(stage: Stage) -> State {
+    State::Running(Run { place: place(1), stage, contact: Contact::Heard })
+}
+
+fn placed(cancel: Cancel, earlier: Option<Lost>) -> Stage {
+    Stage::Placed { cancel, earlier }
+}
+
+fn accepted(cancel: Cancel, earlier: Option<Lost>) -> Stage {
+    Stage::Accepted { cancel, earlier }
+}
+
+fn started(cancel: Cancel) -> Stage {
+    Stage::Started { cancel }
+}
+
+fn finished() -> State {
+    State::Finished { end: end(), place: place(1), output: Output::Safe }
+}
+
+fn never_started() -> State {
+    State::Dead(Death::NeverStarted(NeverStarted::GivenUp))
+}
+
+fn id() -> JobId {
+    JobId::new(17).expect("17 is an id")
+}
+
+fn attempt(number: u64) -> Attempt {
+    Attempt::new(number).expect("tests count from 1")
+}
+
+fn spool(byte: u8) -> SpoolId {
+    SpoolId::new([byte; 16])
+}
+
+fn place(number: u64) -> Place {
+    Place { attempt: attempt(number), host: "redfish".into(), spool: spool(1) }
+}
+
+fn end() -> End {
+    End { outcome: Outcome::Exited(3), usage: Usage::default() }
+}

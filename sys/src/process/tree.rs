@@ -1,0 +1,137 @@
+//! What `/proc` tells about the relations between processes.
+
+use std::fs;
+use std::io;
+
+/// Whether this process's group is orphaned: no member's parent is in another group of the same
+/// session, and so nobody could continue it; the kernel discards its stop signals.
+pub fn group_is_orphaned() -> bool {
+    // SAFETY: getpgid and getsid take plain numbers; 0 means this process.
+    let (group, session) = unsafe { (libc::getpgid(0), libc::getsid(0)) };
+    let could_continue = |parent: i32| {
+        // Asked from the kernel, not from /proc, where other users' processes may be hidden.
+        // SAFETY: as above.
+        let (its_group, its_session) = unsafe { (libc::getpgid(parent), libc::getsid(parent)) };
+        parent > 0 && its_group != group && its_session == session && !(parent == 1 && sees_the_real_init())
+    };
+    if could_continue(nix::unistd::getppid().as_raw()) {
+        return false;
+    }
+    !all()
+        .unwrap_or_default()
+        .iter()
+        .any(|stat| stat.group == group && !stat.has_ended() && could_continue(stat.parent))
+}
+
+/// Whether pid 1 is the host's init, which the kernel does not count as somebody who could
+/// continue a group; the first process of a container, often a shell, it does count.
+fn sees_the_real_init() -> bool {
+    // The number of the host's pid name space is part of the kernel's interface.
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
+}
+
+/// All living descendants of a process, parents before children.
+///
+/// A snapshot: to end a tree stop or kill what this names and ask again until it names nobody.
+pub fn descendants(pid: i32) -> io::Result<Vec<i32>> {
+    let all = all()?;
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        let children = all.iter().filter(|stat| stat.parent == parent);
+        // A ring cannot be, but a pid that was reused during the walk could look like one.
+        for child in children {
+            if !found.contains(&child.pid) {
+                found.push(child.pid);
+            }
+        }
+        next += 1;
+    }
+    found.remove(0);
+    found.retain(|pid| all.iter().any(|stat| stat.pid == *pid && !stat.has_ended()));
+    Ok(found)
+}
+
+/// The part of `/proc/PID/stat` that is of use here.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    pid: i32,
+    state: u8,
+    parent: i32,
+    group: i32,
+    pub(super) start_time: u64,
+}
+
+impl Stat {
+    pub(super) fn read(pid: i32) -> io::Result<Stat> {
+        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+        match fs::read(format!("/proc/{pid}/stat")) {
+            Ok(text) => Stat::parse(&text).ok_or_else(gone),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(gone()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Understands `PID (NAME) STATE PARENT GROUP ...`. The name may hold anything, spaces, line
+    /// breaks and parentheses included: it ends at the last one.
+    fn parse(text: &[u8]) -> Option<Stat> {
+        let start = text.iter().position(|byte| *byte == b' ')?;
+        let end = text.iter().rposition(|byte| *byte == b')')?;
+        let pid = str::from_utf8(&text[..start]).ok()?.parse().ok()?;
+        let fields: Vec<&str> = str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace().collect();
+        // The first of these is field 3 of proc(5).
+        Some(Stat {
+            pid,
+            state: *fields.first()?.as_bytes().first()?,
+            parent: fields.get(4 - 3)?.parse().ok()?,
+            group: fields.get(5 - 3)?.parse().ok()?,
+            start_time: fields.get(22 - 3)?.parse().ok()?,
+        })
+    }
+
+    /// Dead already, only waiting to be reaped.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+}
+
+/// Every process that can be seen.
+fn all() -> io::Result<Vec<Stat>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that ended meanwhile is no error.
+        all.extend(Stat::read(pid).ok());
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AFTER_NAME: &str = " S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9876 1 2 3";
+
+    #[test]
+    fn any_name_is_survived() {
+        for name in ["sh", "", ")", "a b", "a) R 1 2 3", "((", "a\nb", "\u{fffd}"] {
+            let text = format!("42 ({name}){AFTER_NAME}");
+            let stat = Stat::parse(text.as_bytes()).expect(name);
+            let expected = Stat { pid: 42, state: b'S', parent: 7, group: 42, start_time: 9876 };
+            assert_eq!(stat, expected, "{name:?}");
+        }
+        let text = [b"42 (\xff\xfe)".as_slice(), AFTER_NAME.as_bytes()].concat();
+        assert!(Stat::parse(&text).is_some());
+    }
+
+    #[test]
+    fn a_text_cut_short_is_nothing() {
+        let text = format!("42 (sh){AFTER_NAME}");
+        for length in 0..text.find(" 9876").unwrap() + 1 {
+            assert_eq!(Stat::parse(&text.as_bytes()[..length]), None, "{length}");
+        }
+    }
+}

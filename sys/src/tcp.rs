@@ -1,0 +1,56 @@
+//! Options of a TCP connection.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
+
+use crate::check;
+
+/// Notices a dead peer: after `idle_s` of silence a probe every `interval_s`, `count` of them.
+///
+/// Keepalive alone does not count while unacknowledged data are under way; so the time that
+/// those may take is limited to the same length.
+pub fn keepalive(fd: BorrowedFd, idle_s: u32, interval_s: u32, count: u32) -> io::Result<()> {
+    setsockopt(&fd, sockopt::KeepAlive, &true)?;
+    setsockopt(&fd, sockopt::TcpKeepIdle, &idle_s)?;
+    setsockopt(&fd, sockopt::TcpKeepInterval, &interval_s)?;
+    setsockopt(&fd, sockopt::TcpKeepCount, &count)?;
+    let whole_s = idle_s.saturating_add(interval_s.saturating_mul(count));
+    setsockopt(&fd, sockopt::TcpUserTimeout, &whole_s.saturating_mul(1_000))?;
+    Ok(())
+}
+
+/// Sets a connection up for a session: small pieces go at once, and at most 64 KiB wait unsent
+/// in the kernel, so that what is urgent does not stand behind what is bulk.
+pub fn for_session(fd: BorrowedFd) -> io::Result<()> {
+    setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
+    notsent_lowat(fd, SESSION_NOT_SENT_BYTES)
+}
+
+/// The socket is writable only while fewer than `bytes` wait in it unsent.
+pub fn notsent_lowat(fd: BorrowedFd, bytes: u32) -> io::Result<()> {
+    // SAFETY: the option takes an unsigned int, and that is what it gets with its length.
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const bytes).cast(),
+            size_of::<u32>() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
+}
+
+/// Reads what has arrived without consuming it: the next read sees it again.
+pub fn peek(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match nix::sys::socket::recv(fd.as_raw_fd(), buffer, MsgFlags::MSG_PEEK) {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+const SESSION_NOT_SENT_BYTES: u32 = 64 * 1024;

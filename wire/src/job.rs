@@ -1,0 +1,166 @@
+//! The description of a job: what to run and with what surroundings.
+//!
+//! [`Job::digest`] is the leaf of the hash tree that a warrant signs. Fields that may be
+//! changed later without the owner (priority, hold, tags, mail) do not belong in it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ByteString;
+
+/// What to run and with what surroundings. All of it is covered by the warrant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The command and its arguments; never empty, passed without a shell.
+    pub argv: Vec<ByteString>,
+    /// The environment as `NAME=VALUE` entries. A secret: never in listings or logs.
+    pub environment: Vec<ByteString>,
+    /// The working directory, absolute.
+    pub directory: ByteString,
+    /// The file mode creation mask, 0 to 0o777.
+    pub umask: u32,
+    /// The nice value, -20 to 19; a host may refuse to go below its own.
+    pub nice: i32,
+    /// Soft resource limits by name (`nofile`, `stack`, ...); a missing name is left alone.
+    pub limits: Vec<Limit>,
+    /// Signals that the caller ignores, by name without `SIG` (`HUP`, `RTMIN+3`).
+    pub ignored_signals: Vec<String>,
+    /// What the job's descriptors 0, 1 and 2 are connected to.
+    pub descriptors: [Descriptor; 3],
+    /// The queue, such as `now`.
+    pub queue: String,
+    /// Hosts that may run it; empty means any.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// The home: the host whose daemon took the job.
+    pub home: String,
+    /// The key the client made for this submission, so that repeating it is recognised.
+    pub submit_key: String,
+}
+
+/// One soft resource limit in the unit of setrlimit(2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Lower-case name without `RLIMIT_`.
+    pub name: String,
+    /// The soft limit; `None` is unlimited.
+    pub soft: Option<u64>,
+}
+
+/// What one of the job's standard descriptors is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Descriptor {
+    /// The job's controlling terminal.
+    Pty,
+    /// A pipe whose other end the runner holds.
+    Pipe,
+    /// The client's own descriptor, handed over on the same host.
+    Client,
+}
+
+impl Job {
+    /// Whether the job gets a controlling terminal.
+    pub fn has_terminal(&self) -> bool {
+        self.descriptors.contains(&Descriptor::Pty)
+    }
+
+    /// SHA-256 over a fixed encoding of all fields: each is preceded by its length (or count)
+    /// as eight bytes, big end first, in the order of the declaration.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = FieldHash(ring::digest::Context::new(&ring::digest::SHA256));
+        hash.bytes(b"queue job 1");
+        hash.list(self.argv.iter().map(|argument| argument.0.as_slice()));
+        hash.list(self.environment.iter().map(|entry| entry.0.as_slice()));
+        hash.bytes(&self.directory.0);
+        hash.number(u64::from(self.umask));
+        hash.bytes(&self.nice.to_be_bytes());
+        hash.number(self.limits.len() as u64);
+        for limit in &self.limits {
+            hash.bytes(limit.name.as_bytes());
+            match limit.soft {
+                Some(soft) => hash.bytes(&soft.to_be_bytes()),
+                None => hash.bytes(b""),
+            }
+        }
+        hash.list(self.ignored_signals.iter().map(String::as_bytes));
+        for descriptor in self.descriptors {
+            hash.bytes(match descriptor {
+                Descriptor::Pty => b"pty",
+                Descriptor::Pipe => b"pipe",
+                Descriptor::Client => b"client",
+            });
+        }
+        hash.bytes(self.queue.as_bytes());
+        hash.list(self.hosts.iter().map(String::as_bytes));
+        hash.bytes(self.home.as_bytes());
+        hash.bytes(self.submit_key.as_bytes());
+        hash.0.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+}
+
+struct FieldHash(ring::digest::Context);
+
+impl FieldHash {
+    fn number(&mut self, number: u64) {
+        self.0.update(&number.to_be_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    fn list<'a>(&mut self, entries: impl ExactSizeIterator<Item = &'a [u8]>) {
+        self.number(entries.len() as u64);
+        for entry in entries {
+            self.bytes(entry);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> Job {
+        Job {
+            argv: vec!["printf".into(), "%s".into()],
+            environment: vec!["HOME=/".into()],
+            directory: "/tmp".into(),
+            umask: 0o22,
+            nice: 0,
+            limits: vec![Limit { name: "nofile".into(), soft: Some(1024) }],
+            ignored_signals: vec!["HUP".into()],
+            descriptors: [Descriptor::Pty; 3],
+            queue: "now".into(),
+            hosts: vec![],
+            home: "redfish".into(),
+            submit_key: "k".into(),
+        }
+    }
+
+    #[test]
+    fn every_hashed_field_changes_the_digest() {
+        let changes: [fn(&mut Job); 13] = [
+            |job| job.argv = vec!["printf%s".into()],
+            |job| job.environment.push("A=".into()),
+            |job| job.directory = "/".into(),
+            |job| job.umask = 0o77,
+            |job| job.nice = 1,
+            |job| job.limits[0].soft = None,
+            |job| job.limits.clear(),
+            |job| job.ignored_signals.clear(),
+            |job| job.descriptors[2] = Descriptor::Pipe,
+            |job| job.queue = "wait".into(),
+            |job| job.hosts.push("gold".into()),
+            |job| job.home = "bluefish".into(),
+            |job| job.submit_key = "l".into(),
+        ];
+        let mut seen = std::collections::BTreeSet::from([job().digest()]);
+        for change in changes {
+            let mut changed = job();
+            change(&mut changed);
+            assert!(seen.insert(changed.digest()), "two different jobs with one digest: {changed:?}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a host tells the others about itself, and what a person sees of it.
+
+use serde::{Deserialize, Serialize};
+
+/// One host's record as it travels. The pair (incarnation, sequence) orders the records of
+/// one host; a higher pair replaces a lower one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// The host's name, unique in the cluster.
+    pub host: String,
+    /// Where its one TCP port can be reached, `address:port`.
+    pub address: String,
+    /// The host's life: microseconds since 1970 at its start, or later than any heard of.
+    pub incarnation: u64,
+    /// Counts the records of one incarnation.
+    pub sequence: u64,
+    /// What it had to say then.
+    pub state: HostState,
+}
+
+/// The figures a host is chosen by.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct HostState {
+    /// Load average over one minute.
+    pub load1: f64,
+    /// Runnable tasks, smoothed over 5 s.
+    pub runnable: f64,
+    /// CPUs that jobs may use.
+    pub cpus: u32,
+    /// Speed relative to the others; 1 unless configured.
+    pub speed: f64,
+    /// Memory in MiB, all and available.
+    pub memory_mib: u64,
+    /// Memory in MiB that is available now.
+    pub memory_free_mib: u64,
+    /// Starts accepted here that `runnable` cannot show yet.
+    pub starting: u32,
+    /// Slots by queue.
+    #[serde(default)]
+    pub queues: Vec<QueueState>,
+    /// Operating system and architecture, such as `linux/x86_64`.
+    #[serde(default)]
+    pub platform: String,
+    /// Version of its queued.
+    #[serde(default)]
+    pub version: String,
+    /// The host's wall clock when it published, microseconds since 1970.
+    #[serde(default)]
+    pub clock_us: u64,
+}
+
+/// One queue on one host.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct QueueState {
+    /// The queue's name.
+    pub queue: String,
+    /// Jobs running now.
+    pub running: u32,
+    /// `maxexec`: how many may run; `None` is no limit.
+    pub limit: Option<u32>,
+    /// Why it takes nothing now, in words; `None` when it is open.
+    #[serde(default)]
+    pub shut: Option<String>,
+}
+
+/// One row of `queue hosts`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostRow {
+    /// The newest record.
+    #[serde(flatten)]
+    pub record: HostRecord,
+    /// Milliseconds since it was heard, by the clock of the host that answers; 0 for itself.
+    pub age_ms: u64,
+    /// How its clock differs from the answering host's, milliseconds, positive when ahead.
+    pub clock_difference_ms: Option<i64>,
+    /// Whether it is the answering host itself.
+    pub this_host: bool,
+    /// Why it takes no job now, in words; `None` when it may be chosen.
+    pub unavailable: Option<String>,
+}

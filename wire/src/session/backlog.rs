@@ -1,0 +1,145 @@
+//! Bytes in order, kept in blocks: what a sender may have to repeat, what a receiver could not
+//! deliver yet.
+//!
+//! A ring would have to be copied to grow, and would walk through all of its window even where
+//! the peer keeps up. Blocks are allocated as bytes come, small ones first, reused while hot,
+//! and given back as soon as nothing is kept.
+
+use std::collections::VecDeque;
+
+use super::CHUNK;
+
+/// The first block of an empty backlog; each further one is four times larger, up to
+/// [`CHUNK`].
+const FIRST_BLOCK: usize = 4 * 1024;
+
+/// Bytes in order.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// Only the last one may be empty.
+    blocks: VecDeque<Block>,
+    /// Large blocks that were emptied, for reuse while the backlog is not empty.
+    spare: Vec<Box<[u8]>>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Block {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Block {
+    fn kept(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+}
+
+impl Backlog {
+    /// How many bytes are kept.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Contiguous space behind the last byte, at most `limit` and [`CHUNK`] bytes; empty only if
+    /// `limit` is 0.
+    pub(super) fn room(&mut self, limit: usize) -> &mut [u8] {
+        if limit == 0 {
+            return &mut [];
+        }
+        let (size, free) = match self.blocks.back() {
+            Some(last) => (last.bytes.len(), last.bytes.len() - last.end),
+            None => (0, 0),
+        };
+        // The last quarter of a block is not worth a system call of its own.
+        if free < limit.min((size / 4).max(1)) {
+            self.grow(size);
+        }
+        match self.blocks.back_mut() {
+            Some(last) => {
+                let free = last.bytes.len() - last.end;
+                &mut last.bytes[last.end..][..free.min(limit)]
+            }
+            None => &mut [],
+        }
+    }
+
+    fn grow(&mut self, last_size: usize) {
+        let size = (last_size * 4).clamp(FIRST_BLOCK, CHUNK);
+        let bytes = match self.spare.pop() {
+            Some(block) => block,
+            None => vec![0; size].into_boxed_slice(),
+        };
+        self.blocks.push_back(Block { bytes, start: 0, end: 0 });
+    }
+
+    /// The first `count` bytes of the last [`Backlog::room`] are to be kept.
+    pub(super) fn filled(&mut self, count: usize) {
+        if let Some(last) = self.blocks.back_mut() {
+            let count = count.min(last.bytes.len() - last.end);
+            last.end += count;
+            self.len += count;
+        }
+        self.release_if_empty();
+    }
+
+    /// Keeps a copy of `bytes`.
+    pub(super) fn append(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = self.room(bytes.len());
+            let (piece, rest) = bytes.split_at(room.len());
+            room.copy_from_slice(piece);
+            self.filled(piece.len());
+            bytes = rest;
+        }
+    }
+
+    /// The contiguous piece that begins `position` bytes behind the front.
+    pub(super) fn piece(&self, mut position: usize) -> &[u8] {
+        for block in &self.blocks {
+            let kept = block.kept();
+            if position < kept.len() {
+                return &kept[position..];
+            }
+            position -= kept.len();
+        }
+        &[]
+    }
+
+    /// Forgets the first `count` bytes.
+    pub(super) fn forget(&mut self, count: usize) {
+        let mut left = count.min(self.len);
+        self.len -= left;
+        while let Some(first) = self.blocks.front_mut() {
+            let taken = left.min(first.kept().len());
+            first.start += taken;
+            left -= taken;
+            if first.start < first.end || self.blocks.len() == 1 {
+                break;
+            }
+            self.retire_front();
+        }
+        self.release_if_empty();
+    }
+
+    fn retire_front(&mut self) {
+        if let Some(block) = self.blocks.pop_front()
+            && block.bytes.len() == CHUNK
+        {
+            self.spare.push(block.bytes);
+        }
+    }
+
+    fn release_if_empty(&mut self) {
+        if self.len == 0 {
+            *self = Self::default();
+        }
+    }
+
+    /// Heap bytes held.
+    pub(super) fn allocated(&self) -> usize {
+        let blocks: usize = self.blocks.iter().map(|block| block.bytes.len()).sum();
+        blocks + self.spare.len() * CHUNK + self.blocks.capacity() * size_of::<Block>()
+    }
+}

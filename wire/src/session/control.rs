@@ -1,0 +1,254 @@
+//! The messages of the control stream.
+//!
+//! A message that a newer release invented is skipped; one that we know and cannot read is an
+//! error of the peer.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ProtocolError, Stream};
+use crate::api::Refusal;
+
+/// The most bytes a message takes, its length included.
+const MESSAGE_LIMIT: usize = Stream::Control.window();
+
+/// Bytes of a message's length.
+const LENGTH: usize = size_of::<u32>();
+
+/// One message of the control stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// Client: run the job now.
+    Start(StartInfo),
+    /// Client: the terminal has another size.
+    Resize(Size),
+    /// Client: send the job's foreground group this signal, a name without `SIG`.
+    Signal(String),
+    /// Client: whether it is in the foreground of its own terminal.
+    Foreground(bool),
+    /// Client: the terminal's modes.
+    Modes(Modes),
+    /// The speaker's reader of this stream has gone; its writer gets EPIPE.
+    Closed(Stream),
+    /// Client: leave the job running and go.
+    Detach,
+    /// Runner: the job runs.
+    Started,
+    /// Runner: the job could not be started; nothing has run.
+    StartFailed(Refusal),
+    /// Runner: the job was stopped by this signal.
+    Stopped(String),
+    /// Runner: the job goes on.
+    Continued,
+    /// Runner: one line for the person.
+    Notice(String),
+    /// Runner: bytes of a stream are missing.
+    Gap(Gap),
+    /// Runner: the job has ended; the last message, sent after all output.
+    End(End),
+}
+
+/// The surroundings a job starts in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StartInfo {
+    /// The terminal's size, if there is a terminal.
+    #[serde(default)]
+    pub size: Option<Size>,
+    /// The terminal's modes, if there is a terminal.
+    #[serde(default)]
+    pub modes: Option<Modes>,
+    /// Whether the client is in the foreground of its terminal.
+    #[serde(default)]
+    pub foreground: bool,
+}
+
+/// A terminal's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Size {
+    /// Lines of characters.
+    pub rows: u16,
+    /// Characters in a line.
+    pub columns: u16,
+    /// Width in pixels, 0 when unknown.
+    #[serde(default)]
+    pub x_pixels: u16,
+    /// Height in pixels, 0 when unknown.
+    #[serde(default)]
+    pub y_pixels: u16,
+}
+
+/// A terminal's modes, as in termios(3).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Modes {
+    /// `c_iflag`.
+    pub input: u32,
+    /// `c_oflag`.
+    pub output: u32,
+    /// `c_cflag`.
+    pub control: u32,
+    /// `c_lflag`.
+    pub local: u32,
+    /// `c_cc`.
+    pub characters: Vec<u8>,
+    /// Input speed, as in `cfsetispeed`.
+    #[serde(default)]
+    pub input_speed: u32,
+    /// Output speed, as in `cfsetospeed`.
+    #[serde(default)]
+    pub output_speed: u32,
+}
+
+/// Bytes that will never arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Where they are missing.
+    pub stream: Stream,
+    /// How many; `None`: nobody knows.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+}
+
+/// The end of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it used.
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It exited with this code.
+    Exited(u8),
+    /// A signal ended it.
+    Killed {
+        /// The signal's name without `SIG`.
+        signal: String,
+        /// Whether it left a core.
+        #[serde(default)]
+        core: bool,
+    },
+}
+
+/// What a job used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// From start to end, microseconds.
+    pub wall_us: u64,
+    /// CPU time in user mode, microseconds.
+    pub user_us: u64,
+    /// CPU time in the kernel, microseconds.
+    pub system_us: u64,
+    /// The largest resident set of one of its processes, KiB.
+    pub max_rss_kib: u64,
+}
+
+impl Control {
+    /// Every name that begins a message of this release.
+    const NAMES: [&str; 14] = [
+        "start",
+        "resize",
+        "signal",
+        "foreground",
+        "modes",
+        "closed",
+        "detach",
+        "started",
+        "start_failed",
+        "stopped",
+        "continued",
+        "notice",
+        "gap",
+        "end",
+    ];
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("plain fields always serialise")
+    }
+
+    /// `None` for a message that a newer release invented.
+    fn parse(body: &[u8]) -> Result<Option<Self>, ProtocolError> {
+        serde_json::from_slice(body).map(Some).or_else(|error| {
+            if is_unknown(body) { Ok(None) } else { Err(ProtocolError::Control(error)) }
+        })
+    }
+}
+
+/// Whether this is a well-formed message whose name is new to us.
+fn is_unknown(body: &[u8]) -> bool {
+    let name = match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(serde_json::Value::String(name)) => name,
+        Ok(serde_json::Value::Object(fields)) if fields.len() == 1 => {
+            fields.into_iter().next().map(|(name, _)| name).unwrap_or_default()
+        }
+        _ => return false,
+    };
+    !Control::NAMES.contains(&name.as_str())
+}
+
+/// Received bytes of the control stream, until they are whole messages. The window bounds it.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+/// One message, taken from the [`Buffer`].
+#[derive(Debug)]
+pub(super) struct Message {
+    /// `None` if it is unknown to this release.
+    pub(super) control: Option<Control>,
+    /// How many bytes of the stream it was.
+    pub(super) length: usize,
+}
+
+impl Buffer {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole message.
+    pub(super) fn next(&mut self) -> Result<Option<Message>, ProtocolError> {
+        let bytes = &self.bytes[self.start..];
+        let Some((length, rest)) = bytes.split_first_chunk::<LENGTH>() else {
+            self.release_if_empty();
+            return Ok(None);
+        };
+        let announced = u32::from_be_bytes(*length);
+        let body = announced as usize;
+        if body > MESSAGE_LIMIT - LENGTH {
+            return Err(ProtocolError::ControlLength(announced));
+        }
+        let Some(body) = rest.get(..body) else {
+            return Ok(None);
+        };
+        let (control, length) = (Control::parse(body)?, LENGTH + body.len());
+        self.start += length;
+        Ok(Some(Message { control, length }))
+    }
+
+    /// Forgets what is there; answers how much.
+    pub(super) fn clear(&mut self) -> usize {
+        let left = self.bytes.len() - self.start;
+        *self = Self::default();
+        left
+    }
+
+    fn release_if_empty(&mut self) {
+        if self.start == self.bytes.len() && self.bytes.capacity() > 0 {
+            *self = Self::default();
+        }
+    }
+
+    /// Heap bytes held.
+    pub(super) fn allocated(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
