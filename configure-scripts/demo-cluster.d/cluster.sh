@@ -15,7 +15,7 @@ name=${DEMO_CLUSTER:-demo}
 cluster=$base/$name
 
 # How we end: like the project's programs.
-readonly FAILED=1 USAGE=64
+readonly FAILED=1 USAGE=64 NOT_RUN=125
 
 refuse() { # STATUS SENTENCE
     printf 'demo-cluster: %s\n' "$2" >&2

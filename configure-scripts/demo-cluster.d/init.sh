@@ -3,8 +3,6 @@
 # Everything else in the host dies with it.
 #
 #     init.sh NAME HOST-DIRECTORY ETC-HOSTS CGROUP-MOUNT     (CGROUP-MOUNT "": this machine has no version 2 of them)
-#
-# Written for sh, since bash sets SIGCHLD as it likes.
 set -eu
 name=$1 directory=$2 hosts=$3 cgroups=$4
 
@@ -31,6 +29,5 @@ if [ -n "$cgroups" ]; then
 fi
 
 : >"$directory/booted"
-# The ignored signal survives exec and has the kernel reap orphans for us.
-trap '' CHLD
-exec sleep infinity
+# Ignored, the signal has the kernel reap orphans for us. A shell's trap does not reach it: shells keep it to themselves.
+exec env --ignore-signal=CHLD sleep infinity

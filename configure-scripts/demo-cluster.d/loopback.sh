@@ -41,16 +41,25 @@ processes_of() { # HOST, or "*" for all: prints their numbers
     printf '%s\n' "${!member[@]}"
 }
 
-# A runner with jobs starts a dead daemon again, so once is not enough.
+# A runner with jobs starts a dead daemon again, so once is not enough. A dying process has no environment any more, so
+# what was killed is remembered.
 end_hosts() {
-    local attempt processes
-    for ((attempt = 0; attempt < 100; attempt++)); do
-        mapfile -t processes < <(processes_of '*')
-        [[ -n ${processes[*]} ]] || return 0
-        kill -KILL "${processes[@]}" 2>/dev/null
+    local attempt process stat
+    local -A killed=()
+    for ((attempt = 0; attempt < 200; attempt++)); do
+        for process in $(processes_of '*'); do
+            kill -KILL "$process" 2>/dev/null
+            killed[$process]=yes
+        done
+        for process in "${!killed[@]}"; do
+            stat=Z
+            read -r stat 2>/dev/null <"/proc/$process/stat"
+            [[ ${stat##*) } != [ZX]* ]] || unset "killed[$process]"
+        done
+        ((${#killed[@]})) || return 0
         sleep 0.01
     done
-    refuse "$FAILED" "processes do not die: ${processes[*]}"
+    refuse "$FAILED" "processes do not die: ${!killed[*]}"
 }
 
 run_on() { # HOST [-d] COMMAND...: becomes the command, or with -d starts it apart from us

@@ -32,8 +32,8 @@ init_of() { # HOST: prints the number of its first process, or fails if the host
     lives "$cluster/$1/init" && echo "$process"
 }
 
-require_running() { # HOST: leaves the number of its first process in $process
-    lives "$cluster/$1/init" || refuse "$FAILED" "host $1 is down; \`demo-cluster boot $1\` starts it"
+require_running() { # HOST [STATUS]: leaves the number of its first process in $process
+    lives "$cluster/$1/init" || refuse "${2-$FAILED}" "host $1 is down; \`demo-cluster boot $1\` starts it"
 }
 
 end_process() { # FILE: kills what it records and waits until that is gone
@@ -56,7 +56,7 @@ make_switch() {
         read -r line </proc/self/stat
         set -- "$1" $line
         ip link add switch type bridge && ip link set switch up || exit
-        printf "%s %s\n" "$2" "${23}" >"$1.new" && mv "$1.new" "$1"
+        printf "%s %s\n" "$2" "${23}" >"$1.new" && mv "$1.new" "$1" || exit
         exec sleep infinity' sh "$cluster/switch" </dev/null >"$cluster/switch.log" 2>&1 9<&- &)
     wait_for "the switch" "$cluster/switch.log" test -e "$cluster/switch"
 }
@@ -222,7 +222,7 @@ run_on() { # HOST [-d] COMMAND...: becomes the command, or with -d starts it apa
     local host=$1 group apart=()
     shift
     [[ $1 != -d ]] || { apart=(-d) && shift; }
-    require_running "$host"
+    require_running "$host" "$NOT_RUN"
     read -r group <"$cluster/$host/cgroup"
     set_environment "$host"
     exec "$cluster/enter" "${apart[@]}" "$process" "$PWD" "$group" "$@"

@@ -60,9 +60,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Failure> {
         Err(error) => return explain(&error, &arguments),
     };
     match matches.subcommand() {
-        Some(("hosts", hosts)) => {
-            Ok(Invocation::Hosts { json: hosts.get_flag("json"), utc: hosts.get_flag("utc") })
-        }
+        Some(("hosts", hosts)) => Ok(Invocation::Hosts { json: hosts.get_flag("json"), utc: hosts.get_flag("utc") }),
         Some(("cluster", cluster)) => {
             let init = cluster.subcommand_matches("init");
             let listen = init.and_then(|init| init.get_one::<String>("listen").cloned());
@@ -82,9 +80,7 @@ fn run(matches: &ArgMatches) -> Result<Run, Failure> {
     let command = matches.get_many::<OsString>("command").unwrap_or_default();
     let command = command.cloned().collect::<Vec<_>>();
     if command.is_empty() {
-        return Err(Failure::usage(
-            "no command was given; say: queue [options] -- COMMAND [ARGS...] (queue --help)",
-        ));
+        return Err(Failure::usage("no command was given; say: queue [options] -- COMMAND [ARGS...] (queue --help)"));
     }
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
     let choice = match (text("host"), text("robust-host")) {
@@ -119,16 +115,13 @@ fn run(matches: &ArgMatches) -> Result<Run, Failure> {
 
 fn checked_host(host: &str) -> Result<String, Failure> {
     if host.is_empty() || host.len() > LONGEST_HOST {
-        return Err(Failure::usage(format!(
-            "\"{host}\" is not the name of a host: it has 1 to {LONGEST_HOST} bytes"
-        )));
+        return Err(Failure::usage(format!("\"{host}\" is not the name of a host: it has 1 to {LONGEST_HOST} bytes")));
     }
     Ok(host.to_owned())
 }
 
 fn checked_queue(queue: &str) -> Result<String, Failure> {
-    if queue.is_empty() || queue.len() > LONGEST_QUEUE || queue.contains('/') || queue.starts_with('.')
-    {
+    if queue.is_empty() || queue.len() > LONGEST_QUEUE || queue.contains('/') || queue.starts_with('.') {
         return Err(Failure::usage(format!(
             "\"{queue}\" is not the name of a queue: it has 1 to {LONGEST_QUEUE} bytes, no \"/\" and \
              no \".\" at its start"
@@ -156,18 +149,21 @@ fn command() -> Command {
         .args_conflicts_with_subcommands(true)
         .infer_long_args(false)
         .args([
-            value("host").short('h').value_name("HOST").overrides_with("robust-host").help(
-                "Only this host may run it; + is any",
-            ),
-            value("robust-host").short('H').value_name("HOST").overrides_with("host").help(
-                "Rather this host; another when it cannot",
-            ),
-            flag("immediate").short('i').overrides_with_all(["queue", "queuedir"]).help(
-                "Use the queue \"now\" (default)",
-            ),
-            flag("queue").short('q').overrides_with_all(["immediate", "queuedir"]).help(
-                "Use the queue \"wait\"",
-            ),
+            value("host")
+                .short('h')
+                .value_name("HOST")
+                .overrides_with("robust-host")
+                .help("Only this host may run it; + is any"),
+            value("robust-host")
+                .short('H')
+                .value_name("HOST")
+                .overrides_with("host")
+                .help("Rather this host; another when it cannot"),
+            flag("immediate")
+                .short('i')
+                .overrides_with_all(["queue", "queuedir"])
+                .help("Use the queue \"now\" (default)"),
+            flag("queue").short('q').overrides_with_all(["immediate", "queuedir"]).help("Use the queue \"wait\""),
             value("queuedir")
                 .short('d')
                 .alias("spooldir")
@@ -175,16 +171,15 @@ fn command() -> Command {
                 .overrides_with_all(["immediate", "queue"])
                 .help("Use this queue"),
             value("job-name").short('j').value_name("NAME").help("Name of the job in reports"),
-            flag("full-pty").short('p').overrides_with_all(["half-pty", "no-pty"]).help(
-                "Terminal as the descriptors allow, taken from the start",
-            ),
-            flag("half-pty").short('o').overrides_with_all(["full-pty", "no-pty"]).help(
-                "Terminal for input only; output by pipes",
-            ),
-            flag("no-pty")
-                .short('n')
-                .overrides_with_all(["full-pty", "half-pty"])
-                .help("No terminal; pipes only"),
+            flag("full-pty")
+                .short('p')
+                .overrides_with_all(["half-pty", "no-pty"])
+                .help("Terminal as the descriptors allow, taken from the start"),
+            flag("half-pty")
+                .short('o')
+                .overrides_with_all(["full-pty", "no-pty"])
+                .help("Terminal for input only; output by pipes"),
+            flag("no-pty").short('n').overrides_with_all(["full-pty", "half-pty"]).help("No terminal; pipes only"),
             flag("wait").short('w').overrides_with("batch").help("Stay until the job ends (default)"),
             flag("batch").short('r').overrides_with("wait").help("Leave it in the spool and return"),
             value("on-full")
@@ -194,11 +189,7 @@ fn command() -> Command {
                 .help("No slot free: wait (default), fail (exit 75) or local"),
             flag("verbose").help("Say on which host it runs, and why"),
             Arg::new("help").long("help").action(ArgAction::Help).help("This text"),
-            Arg::new("version")
-                .short('v')
-                .long("version")
-                .action(ArgAction::Version)
-                .help("Version and warranty"),
+            Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Version and warranty"),
             Arg::new("command")
                 .value_name("COMMAND")
                 .last(true)
@@ -206,10 +197,11 @@ fn command() -> Command {
                 .value_parser(ValueParser::os_string())
                 .help("What to run; no shell is between"),
         ])
-        .subcommand(plain(Command::new("hosts").about("Show all hosts, their load and their slots").args([
-            flag("json").help("The same facts as JSON"),
-            flag("utc").help("Times in UTC"),
-        ])))
+        .subcommand(plain(
+            Command::new("hosts")
+                .about("Show all hosts, their load and their slots")
+                .args([flag("json").help("The same facts as JSON"), flag("utc").help("Times in UTC")]),
+        ))
         .subcommand(plain(
             Command::new("cluster")
                 .about("Make this host part of a cluster")
@@ -227,9 +219,7 @@ fn command() -> Command {
 
 /// `-h` is no help for subcommands either.
 fn plain(command: Command) -> Command {
-    command
-        .disable_help_flag(true)
-        .arg(Arg::new("help").long("help").action(ArgAction::Help).help("This text"))
+    command.disable_help_flag(true).arg(Arg::new("help").long("help").action(ArgAction::Help).help("This text"))
 }
 
 /// One sentence for what is wrong; help and version are not wrong.

@@ -30,13 +30,16 @@ fn told(made: &ClusterMade, host: &str) -> String {
     let ClusterMade { configuration, key, listen } = made;
     let (configuration, key) = (printable(configuration), printable(key));
     let listen = printable(listen);
-    let port = listen.rsplit_once(':').map_or("7117", |(_, port)| port);
+    let peer = match listen.rsplit_once(':') {
+        Some(("[::]" | "0.0.0.0", port)) => format!("{host}:{port}"),
+        _ => listen.clone(),
+    };
     format!(
         "this host listens on {listen}\n\
          configuration  {configuration}\n\
          key            {key}\n\
          On each other host: copy the key file to the same path with mode 0600 (a shared home\n\
-         directory has it already), put  peers = [\"{host}:{port}\"]  and  key = \"{key}\"  into\n\
+         directory has it already), put  peers = [\"{peer}\"]  and  key = \"{key}\"  into\n\
          its queued.toml, and run: queue hosts\n\
          Whoever has the key file is you.\n"
     )
@@ -49,14 +52,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_to_do_elsewhere_names_port_and_key() {
-        let made = ClusterMade {
+    fn what_to_do_elsewhere_names_a_reachable_peer_and_the_key() {
+        let mut made = ClusterMade {
             configuration: "/home/me/.config/queue/queued.toml".into(),
             key: "/home/me/.config/queue/cluster.key".into(),
             listen: "[::]:7118".into(),
         };
+        assert!(told(&made, "redfish").contains("peers = [\"redfish:7118\"]"));
+        made.listen = "10.0.0.7:7117".into();
         let text = told(&made, "redfish");
-        assert!(text.contains("peers = [\"redfish:7118\"]"));
+        assert!(text.contains("peers = [\"10.0.0.7:7117\"]"));
         assert!(text.contains("key = \"/home/me/.config/queue/cluster.key\""));
     }
 }

@@ -47,10 +47,7 @@ impl Daemon {
 
     /// The sentence for a daemon that did not answer as it should.
     pub fn said(&self, error: &HttpError) -> Failure {
-        Failure::own(format!(
-            "the queued of this host does not answer on {}: {error}",
-            self.socket.display()
-        ))
+        Failure::own(format!("the queued of this host does not answer on {}: {error}", self.socket.display()))
     }
 
     /// Whether the daemon answers at all: asked when an answer that may take long does.
@@ -75,8 +72,7 @@ impl Daemon {
 
     /// In a directory that everybody may write to, somebody else may have been there first.
     fn check(&self, stream: &UnixStream) -> Result<(), Failure> {
-        let peer = sys::credentials::peer(stream.as_fd())
-            .map_err(|error| self.unreachable(&error))?;
+        let peer = sys::credentials::peer(stream.as_fd()).map_err(|error| self.unreachable(&error))?;
         if peer.uid == sys::credentials::own_uid() {
             return Ok(());
         }
@@ -89,19 +85,13 @@ impl Daemon {
     }
 
     fn unreachable(&self, error: &io::Error) -> Failure {
-        Failure::own(format!(
-            "cannot reach the queued of this host on {}: {}",
-            self.socket.display(),
-            words(error)
-        ))
+        Failure::own(format!("cannot reach the queued of this host on {}: {}", self.socket.display(), words(error)))
     }
 
     /// Starts a daemon and connects to whichever one has the lock.
     fn start(&self) -> Result<UnixStream, Failure> {
         let program = program();
-        let failed = |why: String| {
-            Failure::own(format!("cannot start {}: {why}", program.display()))
-        };
+        let failed = |why: String| Failure::own(format!("cannot start {}: {why}", program.display()));
         let (ready, told) = sys::descriptors::pipe().map_err(|error| failed(words(&error)))?;
         // A copy without close-on-exec: there is no other thread that could start a program now.
         let inherited = nix::unistd::dup(&told).map_err(|error| failed(words(&error.into())))?;
@@ -130,9 +120,7 @@ impl Daemon {
                 let why = child.stderr.take().and_then(last_words);
                 Err(failed(why.unwrap_or_else(|| "it ended without a word".to_owned())))
             }
-            Readiness::Silent => {
-                Err(failed(format!("it was not ready within {} s", START.as_secs())))
-            }
+            Readiness::Silent => Err(failed(format!("it was not ready within {} s", START.as_secs()))),
         }
     }
 }

@@ -123,9 +123,7 @@ impl Sink {
                     send(self.descriptor.as_raw_fd(), rest, flags)
                 }
                 Way::Careful if !is_ready(self.as_fd(), PollFlags::POLLOUT) => break,
-                Way::Careful => {
-                    write(&self.descriptor, &rest[..rest.len().min(nix::libc::PIPE_BUF)])
-                }
+                Way::Careful => write(&self.descriptor, &rest[..rest.len().min(nix::libc::PIPE_BUF)]),
             };
             match result {
                 Ok(count) => written += count,

@@ -13,6 +13,9 @@ pub enum Ending {
     Signal(i32),
     /// queue itself failed, and this is to be said.
     Failed(Failure),
+    /// Not an end: the runner turned the first connection away, so that nothing has run. Another
+    /// place can be asked for.
+    TurnedAway(String),
 }
 
 impl Ending {
@@ -38,6 +41,7 @@ impl Ending {
                 eprintln!("{failure}");
                 std::process::exit(failure.code.into())
             }
+            Self::TurnedAway(why) => Self::Failed(Failure::own(why)).leave(),
         }
     }
 }

@@ -15,81 +15,68 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use wire::ByteString;
 
-/// One line of the deny-list: a name, or with `*` at its end all names that begin so.
-pub struct Denied {
-    /// What it is about.
-    pub subject: &'static str,
-    /// Names and beginnings of names.
-    pub names: &'static [&'static str],
-}
-
-/// Variables that are not copied to the job.
-pub const DENIED: &[Denied] = &[
-    Denied { subject: "the shell's own", names: &["_", "OLDPWD", "SHLVL"] },
-    Denied { subject: "an outer job of queue or rq", names: &["QUEUE_*", "RQ_*"] },
-    Denied {
-        subject: "message bus and runtime directory",
-        names: &[
-            "DBUS_*",
-            "XDG_RUNTIME_DIR",
-            "WAYLAND_DISPLAY",
-            "WAYLAND_SOCKET",
-            "PULSE_SERVER",
-            "PIPEWIRE_*",
-            "SESSION_MANAGER",
-            "GNOME_KEYRING_CONTROL",
-        ],
-    },
-    Denied {
-        subject: "agents' sockets",
-        names: &["SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "GPG_TTY"],
-    },
-    Denied {
-        subject: "multiplexers and editors around us",
-        names: &["TMUX", "TMUX_PANE", "STY", "ZELLIJ*", "NVIM", "NVIM_LISTEN_ADDRESS", "VSCODE_*"],
-    },
-    Denied {
-        subject: "the terminal emulator's window",
-        names: &[
-            "WINDOW",
-            "WINDOWID",
-            "KITTY_*",
-            "ALACRITTY_*",
-            "KONSOLE_DBUS_*",
-            "GNOME_TERMINAL_*",
-            "WEZTERM_*",
-            "ITERM_SESSION_ID",
-            "TERM_SESSION_ID",
-            "DESKTOP_STARTUP_ID",
-            "XDG_ACTIVATION_TOKEN",
-        ],
-    },
-    Denied {
-        subject: "the login session",
-        names: &[
-            "XDG_SESSION_*",
-            "XDG_SEAT*",
-            "XDG_VTNR",
-            "SSH_CLIENT",
-            "SSH_CONNECTION",
-            "SSH_TTY",
-        ],
-    },
-    Denied {
-        subject: "the service manager's descriptors",
-        names: &[
-            "INVOCATION_ID",
-            "JOURNAL_STREAM",
-            "LISTEN_FDS",
-            "LISTEN_FDNAMES",
-            "LISTEN_PID",
-            "MANAGERPID",
-            "NOTIFY_SOCKET",
-            "SYSTEMD_EXEC_PID",
-            "WATCHDOG_PID",
-            "WATCHDOG_USEC",
-        ],
-    },
+/// Variables that are not copied to the job: names, and with `*` at the end all names that
+/// begin so.
+pub const DENIED: &[&str] = &[
+    // The shell's own.
+    "_",
+    "OLDPWD",
+    "SHLVL",
+    // An outer job of queue or rq.
+    "QUEUE_*",
+    "RQ_*",
+    // Message bus and runtime directory.
+    "DBUS_*",
+    "GNOME_KEYRING_CONTROL",
+    "PIPEWIRE_*",
+    "PULSE_SERVER",
+    "SESSION_MANAGER",
+    "WAYLAND_DISPLAY",
+    "WAYLAND_SOCKET",
+    "XDG_RUNTIME_DIR",
+    // Agents' sockets.
+    "GPG_AGENT_INFO",
+    "GPG_TTY",
+    "SSH_AGENT_PID",
+    "SSH_AUTH_SOCK",
+    // Multiplexers and editors around us.
+    "NVIM",
+    "NVIM_LISTEN_ADDRESS",
+    "STY",
+    "TMUX",
+    "TMUX_PANE",
+    "VSCODE_*",
+    "ZELLIJ*",
+    // The terminal emulator's window.
+    "ALACRITTY_*",
+    "DESKTOP_STARTUP_ID",
+    "GNOME_TERMINAL_*",
+    "ITERM_SESSION_ID",
+    "KITTY_*",
+    "KONSOLE_DBUS_*",
+    "TERM_SESSION_ID",
+    "WEZTERM_*",
+    "WINDOW",
+    "WINDOWID",
+    "XDG_ACTIVATION_TOKEN",
+    // The login session.
+    "SSH_CLIENT",
+    "SSH_CONNECTION",
+    "SSH_TTY",
+    "XDG_SEAT*",
+    "XDG_SESSION_*",
+    "XDG_VTNR",
+    // The service manager's descriptors.
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "MANAGERPID",
+    "NOTIFY_SOCKET",
+    "SYSTEMD_EXEC_PID",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
 ];
 
 /// The job's environment as `NAME=VALUE` entries, in the order of the caller's.
@@ -111,7 +98,7 @@ pub fn for_job(environment: impl Iterator<Item = (OsString, OsString)>) -> Vec<B
 /// Whether the table names this variable.
 pub fn is_denied(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    DENIED.iter().flat_map(|denied| denied.names).any(|pattern| match pattern.strip_suffix('*') {
+    DENIED.iter().any(|pattern| match pattern.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning.as_bytes()),
         None => name == pattern.as_bytes(),
     })
@@ -164,7 +151,7 @@ mod tests {
     #[test]
     fn no_name_stands_in_the_table_twice() {
         let mut seen = std::collections::BTreeSet::new();
-        for name in DENIED.iter().flat_map(|denied| denied.names) {
+        for name in DENIED {
             assert!(seen.insert(name), "{name}");
         }
     }

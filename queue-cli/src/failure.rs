@@ -69,9 +69,7 @@ pub fn words(error: &std::io::Error) -> String {
     let mut letters = text.chars();
     match (letters.next(), letters.clone().next()) {
         // "I/O error" and the like keep their capital.
-        (Some(first), Some(second)) if second.is_lowercase() => {
-            first.to_lowercase().chain(letters).collect()
-        }
+        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
         _ => text,
     }
 }

@@ -170,12 +170,7 @@ mod tests {
     }
 
     fn host(name: &str, running: u32, limit: u32) -> HostRow {
-        let queue = |queue: &str, running, limit| QueueState {
-            queue: queue.to_owned(),
-            running,
-            limit,
-            shut: None,
-        };
+        let queue = |queue: &str, running, limit| QueueState { queue: queue.to_owned(), running, limit, shut: None };
         let state = HostState {
             load1: 0.314,
             cpus: 8,
@@ -185,13 +180,7 @@ mod tests {
             ..HostState::default()
         };
         HostRow {
-            record: HostRecord {
-                host: name.to_owned(),
-                address: String::new(),
-                incarnation: 1,
-                sequence: 1,
-                state,
-            },
+            record: HostRecord { host: name.to_owned(), address: String::new(), incarnation: 1, sequence: 1, state },
             age_ms: 400,
             clock_difference_ms: None,
             this_host: false,

@@ -130,7 +130,7 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => f.write_str(&words(error)),
-            Self::Silent => f.write_str("no answer"),
+            Self::Silent => f.write_str("it is silent (stopped?)"),
             Self::Closed => f.write_str("it closed the connection before it had answered"),
             Self::Malformed(what) => write!(f, "its answer makes no sense ({what})"),
         }
@@ -302,9 +302,7 @@ fn framing(headers: &[httparse::Header<'_>], status: u16) -> Result<Framing, Htt
     match (value("transfer-encoding"), value("content-length")) {
         (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => Ok(Framing::ChunkSize),
         (Some(_), _) => Err(HttpError::Malformed("transfer coding")),
-        (None, Some(length)) => {
-            length.parse().map(Framing::Left).map_err(|_| HttpError::Malformed("length"))
-        }
+        (None, Some(length)) => length.parse().map(Framing::Left).map_err(|_| HttpError::Malformed("length")),
         (None, None) => Ok(Framing::UntilClose),
     }
 }
@@ -320,10 +318,8 @@ mod tests {
 
     const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n\
         5\r\n{\"a\":\r\n4;ext=1\r\n1}\n{\r\nc\r\n\"b\":2}\n\nlast\r\n0\r\n\r\n";
-    const LENGTH: &[u8] =
-        b"HTTP/1.1 404 Not Found\r\ncontent-length: 19\r\n\r\n{\"a\":1}\n{\"b\":2}\r\nzz";
-    const CONTINUED: &[u8] =
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na\nb";
+    const LENGTH: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 19\r\n\r\n{\"a\":1}\n{\"b\":2}\r\nzz";
+    const CONTINUED: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na\nb";
     const CLOSED: &[u8] = b"HTTP/1.1 200 OK\r\n\r\na\nb";
 
     /// Status, lines and whether it ended, for an answer that comes in two pieces.

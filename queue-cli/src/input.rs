@@ -64,7 +64,7 @@ impl Input {
     /// The job has closed its end: whoever writes into ours gets to know.
     pub fn reader_gone(&mut self) {
         if self.source.take().is_some() {
-            close_standard(Stream::Stdin);
+            close_standard(&[Stream::Stdin]);
         }
     }
 }

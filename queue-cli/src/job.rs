@@ -21,12 +21,9 @@ pub fn describe(run: &Run, plan: &Plan) -> Result<Job, Failure> {
         argv: run.command.iter().cloned().map(ByteString::from).collect(),
         environment: environment::for_job(env::vars_os()),
         directory: ByteString::from(working_directory()?.into_os_string()),
-        umask: sys::limits::umask(),
+        umask: umask(),
         nice: sys::limits::nice(),
-        limits: sys::limits::soft_limits()
-            .into_iter()
-            .map(|(name, soft)| Limit { name, soft })
-            .collect(),
+        limits: sys::limits::soft_limits().into_iter().map(|(name, soft)| Limit { name, soft }).collect(),
         ignored_signals: sys::signal::ignored_at_start(),
         descriptors: plan.descriptors,
         queue: run.queue.clone(),
@@ -39,14 +36,19 @@ pub fn describe(run: &Run, plan: &Plan) -> Result<Job, Failure> {
     })
 }
 
+/// The file mode creation mask. It can only be read by setting it; no other thread of this
+/// process is there to see that, and it is much cheaper than reading it from proc.
+fn umask() -> u32 {
+    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    nix::sys::stat::umask(mask);
+    mask.bits()
+}
+
 /// The working directory, by the name that the person gave it where that still is its name:
 /// `/home/me`, not `/export/disk7/me`, is what other hosts have too.
 fn working_directory() -> Result<PathBuf, Failure> {
     let here = env::current_dir().map_err(|error| {
-        Failure::own(format!(
-            "the working directory cannot be named ({}); go to another one",
-            words(&error)
-        ))
+        Failure::own(format!("the working directory cannot be named ({}); go to another one", words(&error)))
     })?;
     Ok(env::var_os("PWD").map(PathBuf::from).filter(|pwd| is_same(pwd, &here)).unwrap_or(here))
 }
@@ -65,9 +67,7 @@ fn is_same(pwd: &Path, here: &Path) -> bool {
 /// A key under which this submission is known wherever it is repeated.
 fn submit_key() -> Result<String, Failure> {
     let mut random = [0; 16];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| Failure::own("the kernel gives no random bytes"))?;
+    SystemRandom::new().fill(&mut random).map_err(|_| Failure::own("the kernel gives no random bytes"))?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

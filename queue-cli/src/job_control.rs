@@ -57,11 +57,7 @@ pub fn on_stopped(signal: i32, situation: Situation) -> Reaction {
         }
     }
     // STOP comes from kill(1) only and hits one process; so does what was forwarded.
-    if signal == libc::SIGSTOP || situation.was_forwarded {
-        Reaction::StopSelf
-    } else {
-        Reaction::StopGroup
-    }
+    if signal == libc::SIGSTOP || situation.was_forwarded { Reaction::StopSelf } else { Reaction::StopGroup }
 }
 
 /// What to do with a signal that this process received.
@@ -118,26 +114,12 @@ const FORWARDED: &[i32] = &[
 ];
 
 /// Forwarded only when a person sent them; a true fault kills at once although it is blocked.
-const FAULTS: &[i32] = &[
-    libc::SIGILL,
-    libc::SIGTRAP,
-    libc::SIGABRT,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGSEGV,
-    libc::SIGSYS,
-];
+const FAULTS: &[i32] =
+    &[libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
 
 /// The end of the client itself, received so that the terminal is restored before.
-const OWN: &[i32] = &[
-    libc::SIGXCPU,
-    libc::SIGXFSZ,
-    libc::SIGVTALRM,
-    libc::SIGPROF,
-    libc::SIGIO,
-    libc::SIGPWR,
-    libc::SIGSTKFLT,
-];
+const OWN: &[i32] =
+    &[libc::SIGXCPU, libc::SIGXFSZ, libc::SIGVTALRM, libc::SIGPROF, libc::SIGIO, libc::SIGPWR, libc::SIGSTKFLT];
 
 /// As `sys::signal` counts them, whatever the C library keeps for itself.
 const FIRST_REAL_TIME: i32 = 34;

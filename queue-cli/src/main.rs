@@ -1,3 +1,55 @@
-//! stub
-mod arguments; mod cluster; mod daemon; mod description; mod environment; mod escape; mod failure; mod hosts; mod http; mod job; mod job_control; mod modes; mod newlines; mod place; mod table; mod terminal; mod waiting;
-fn main() {}
+//! `queue`: runs a command on the best host as if it were here.
+//!
+//! A small synchronous program over poll(2): it asks the user's own `queued` for a place,
+//! speaks to the runner there, and is the job's proxy in the local shell until the job ends.
+//! It is never setuid, never reads a cluster's key and never asks NSS; no other program of the
+//! project is linked into it.
+
+mod arguments;
+mod cluster;
+mod connection;
+mod daemon;
+mod description;
+mod end;
+mod environment;
+mod escape;
+mod failure;
+mod hosts;
+mod http;
+mod input;
+mod job;
+mod job_control;
+mod modes;
+mod newlines;
+mod notice;
+mod output;
+mod place;
+mod run;
+mod session;
+mod socket;
+mod table;
+mod terminal;
+mod waiting;
+
+use arguments::Invocation;
+use daemon::Daemon;
+use end::Ending;
+use failure::Failure;
+
+fn main() {
+    let ending = match arguments::parse(std::env::args_os().collect()) {
+        Ok(invocation) => carry_out(invocation).unwrap_or_else(Ending::Failed),
+        Err(failure) => Ending::Failed(failure),
+    };
+    ending.leave()
+}
+
+fn carry_out(invocation: Invocation) -> Result<Ending, Failure> {
+    match invocation {
+        Invocation::Run(run) => return run::run(&run),
+        Invocation::Hosts { json, utc } => hosts::run(&Daemon::of_user(), json, utc)?,
+        Invocation::ClusterInit { listen } => cluster::init(&Daemon::of_user(), listen)?,
+        Invocation::Print(text) => hosts::print(text.as_bytes())?,
+    }
+    Ok(Ending::Code(0))
+}

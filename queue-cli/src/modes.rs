@@ -58,6 +58,11 @@ impl Plan {
         Self { descriptors, offered, eager, full }
     }
 
+    /// Whether the job reads its terminal as standard input.
+    pub fn has_pty_input(&self) -> bool {
+        self.descriptors[0] == Descriptor::Pty
+    }
+
     /// Whether the job has a terminal at all.
     pub fn has_pty(&self) -> bool {
         self.descriptors.contains(&Descriptor::Pty)

@@ -109,8 +109,10 @@ impl Output {
     /// that whoever reads it here sees the end when the job meant it, not when the job ends.
     pub fn close(&mut self, stream: Stream) {
         let destination = self.destination_mut(stream);
-        *destination = Destination::Gone;
-        close_standard(stream);
+        if !matches!(destination, Destination::Gone) {
+            *destination = Destination::Gone;
+            close_standard(&[stream]);
+        }
     }
 
     /// Destinations that were lost since the last call.
@@ -132,9 +134,7 @@ impl Output {
         }
         let newlines = &mut self.newlines;
         let result = match (stream, &self.tty, &self.stdout, &self.stderr) {
-            (Stream::Tty, Destination::Open(sink), ..) if self.translates => {
-                newlines.write(sink, bytes)
-            }
+            (Stream::Tty, Destination::Open(sink), ..) if self.translates => newlines.write(sink, bytes),
             (Stream::Tty, Destination::Open(sink), ..)
             | (Stream::Stdout, _, Destination::Open(sink), _)
             | (Stream::Stderr, _, _, Destination::Open(sink)) => {
@@ -176,16 +176,18 @@ impl Output {
 
 /// Puts the null device in the place of standard input or output. Standard error stays: it is
 /// where our own sentences go.
-pub fn close_standard(stream: Stream) {
+pub fn close_standard(streams: &[Stream]) {
     let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") else {
         return;
     };
-    // Should it fail, whoever waits for the end sees it a little later.
-    let _ = match stream {
-        Stream::Stdin => nix::unistd::dup2_stdin(&null),
-        Stream::Stdout => nix::unistd::dup2_stdout(&null),
-        _ => Ok(()),
-    };
+    for stream in streams {
+        // Should it fail, whoever waits for the end sees it a little later.
+        let _ = match stream {
+            Stream::Stdin => nix::unistd::dup2_stdin(&null),
+            Stream::Stdout => nix::unistd::dup2_stdout(&null),
+            _ => Ok(()),
+        };
+    }
 }
 
 const OUTGOING: [Stream; 3] = [Stream::Stdout, Stream::Stderr, Stream::Tty];

@@ -60,9 +60,11 @@ impl<'a> Submission<'a> {
             let broken = match self.daemon.ask("POST", "/v1/sessions", &body) {
                 Ok(exchange) => match self.follow(exchange, &mut waiting) {
                     Ok(outcome) => return outcome,
+                    // It has been looked at twice by now.
+                    Err(error @ HttpError::Silent) => return Err(self.daemon.said(&error)),
                     Err(error) => self.daemon.said(&error),
                 },
-                Err(failure) => failure,
+                Err(failure) => return Err(failure),
             };
             attempts += 1;
             if attempts == MOST_ATTEMPTS {
@@ -75,15 +77,9 @@ impl<'a> Submission<'a> {
 
     /// Reads the answer to its last line. The outer error is a connection that broke, after
     /// which the request is repeated.
-    fn follow(
-        &self,
-        mut exchange: Exchange,
-        waiting: &mut Waiting,
-    ) -> Result<Result<Placement, Failure>, HttpError> {
+    fn follow(&self, mut exchange: Exchange, waiting: &mut Waiting) -> Result<Result<Placement, Failure>, HttpError> {
         let status = match exchange.status(Instant::now() + LOOK) {
-            Err(HttpError::Silent) if self.daemon.answers() => {
-                exchange.status(Instant::now() + LOOK)
-            }
+            Err(HttpError::Silent) if self.daemon.answers() => exchange.status(Instant::now() + LOOK),
             other => other,
         }?;
         if status != 200 {
@@ -127,7 +123,7 @@ pub fn refused(status: u16, body: &[u8]) -> Failure {
 }
 
 /// How long an answer may stay out before the daemon is looked at.
-const LOOK: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_secs(5);
 /// A daemon that dies while it answers is asked again so often.
 const MOST_ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -11,9 +11,7 @@ pub enum Align {
 
 /// Lays `rows` out in columns; the last column is not padded.
 pub fn lay_out(columns: &[Align], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
-    };
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths = (0..columns.len()).map(|column| width(column).unwrap_or(0)).collect::<Vec<_>>();
     let mut text = String::new();
     for row in rows {

@@ -43,12 +43,7 @@ impl Terminal {
     /// The size of the window.
     pub fn size(&self) -> Option<session::Size> {
         let size = sys::terminal::size(self.tty.as_fd()).ok()?;
-        Some(session::Size {
-            rows: size.rows,
-            columns: size.columns,
-            x_pixels: size.x_pixels,
-            y_pixels: size.y_pixels,
-        })
+        Some(session::Size { rows: size.rows, columns: size.columns, x_pixels: size.x_pixels, y_pixels: size.y_pixels })
     }
 
     /// The modes it has now, or had before it went raw.
@@ -154,10 +149,10 @@ fn restore_in_a_panic() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             // Not waited for: the panic may have come while it was held.
-            if let Ok(mut saved) = SAVED.try_lock() {
-                if let Some(saved) = saved.take() {
-                    let _ = sys::terminal::set_modes(saved.tty.as_fd(), &saved.modes);
-                }
+            if let Ok(mut saved) = SAVED.try_lock()
+                && let Some(saved) = saved.take()
+            {
+                let _ = sys::terminal::set_modes(saved.tty.as_fd(), &saved.modes);
             }
             before(panic);
         }));

@@ -28,20 +28,8 @@ impl Record {
     }
 
     /// A record as a store has it.
-    pub fn stored(
-        home: String,
-        job: JobId,
-        attempt: Attempt,
-        own: SpoolId,
-        state: State,
-    ) -> Self {
-        Self {
-            home,
-            job,
-            attempt,
-            spool: own,
-            state,
-        }
+    pub fn stored(home: String, job: JobId, attempt: Attempt, own: SpoolId, state: State) -> Self {
+        Self { home, job, attempt, spool: own, state }
     }
 
     /// The home of the job.
@@ -79,8 +67,9 @@ impl Record {
             State::Started => Some(Report::Started),
             State::Ended(Ending::Itself(end)) => Some(Report::Ended(end.clone())),
             // Who asks after acknowledging has been restored from an old copy.
-            State::Ended(Ending::Cancelled | Ending::LeaseOver | Ending::Lost)
-            | State::Acknowledged => Some(Report::Gone),
+            State::Ended(Ending::Cancelled | Ending::LeaseOver | Ending::Lost) | State::Acknowledged => {
+                Some(Report::Gone)
+            }
         }
     }
 
@@ -88,47 +77,25 @@ impl Record {
     /// before it answers, and before its leader may exec.
     pub fn step(&self, event: &Event) -> Result<Step, NotAllowed> {
         self.check_spool(event)?;
-        let refused = |why| {
-            Err(NotAllowed {
-                home: self.home.clone(),
-                job: self.job,
-                attempt: self.attempt,
-                why,
-            })
-        };
+        let refused = |why| Err(NotAllowed { home: self.home.clone(), job: self.job, attempt: self.attempt, why });
         match (&self.state, event) {
             (State::Unseen, Event::StartAsked { .. }) => self.to(State::Accepted),
-            (
-                State::Unseen,
-                Event::Asked { .. } | Event::CancelAsked { .. } | Event::Declined,
-            ) => self.to(State::Refused),
+            (State::Unseen, Event::Asked { .. } | Event::CancelAsked { .. } | Event::Declined) => {
+                self.to(State::Refused)
+            }
             (State::Unseen, Event::Started | Event::Ended(_)) => refused(Why::NeverAccepted),
-            (
-                State::Unseen | State::Accepted | State::Started,
-                Event::Acknowledged { .. },
-            ) => refused(Why::NotEnded),
+            (State::Unseen | State::Accepted | State::Started, Event::Acknowledged { .. }) => refused(Why::NotEnded),
 
             (State::Accepted, Event::Declined) => self.to(State::Refused),
             (State::Accepted, Event::Started) => self.to(State::Started),
-            (State::Accepted | State::Started, Event::Ended(ending)) => {
-                self.to(State::Ended(ending.clone()))
-            }
-            (State::Started | State::Ended(_) | State::Acknowledged, Event::Declined) => {
-                refused(Why::HasStarted)
-            }
+            (State::Accepted | State::Started, Event::Ended(ending)) => self.to(State::Ended(ending.clone())),
+            (State::Started | State::Ended(_) | State::Acknowledged, Event::Declined) => refused(Why::HasStarted),
             (State::Ended(_), Event::Acknowledged { .. }) => self.to(State::Acknowledged),
 
-            (
-                State::Refused,
-                Event::Started | Event::Ended(_) | Event::Acknowledged { .. },
-            ) => refused(Why::IsRefused),
+            (State::Refused, Event::Started | Event::Ended(_) | Event::Acknowledged { .. }) => refused(Why::IsRefused),
 
             (
-                State::Accepted
-                | State::Refused
-                | State::Started
-                | State::Ended(_)
-                | State::Acknowledged,
+                State::Accepted | State::Refused | State::Started | State::Ended(_) | State::Acknowledged,
                 Event::StartAsked { .. } | Event::Asked { .. } | Event::CancelAsked { .. },
             )
             | (State::Refused, Event::Declined)
@@ -151,10 +118,7 @@ impl Record {
                     home: self.home.clone(),
                     job: self.job,
                     attempt: self.attempt,
-                    why: Why::OtherSpool {
-                        placed: *spool,
-                        own: self.spool,
-                    },
+                    why: Why::OtherSpool { placed: *spool, own: self.spool },
                 })
             }
             Event::StartAsked { .. }
@@ -168,10 +132,7 @@ impl Record {
     }
 
     fn to(&self, state: State) -> Result<Step, NotAllowed> {
-        Ok(Step::To(Self {
-            state,
-            ..self.clone()
-        }))
+        Ok(Step::To(Self { state, ..self.clone() }))
     }
 }
 

@@ -14,9 +14,7 @@ pub struct JobId(NonZeroU64);
 impl JobId {
     /// The id with this number: 1 to [`LARGEST`], what every store can hold.
     pub fn new(number: u64) -> Result<Self, BadId> {
-        numbered(number)
-            .map(Self)
-            .ok_or_else(|| BadId::Job(number.to_string()))
+        numbered(number).map(Self).ok_or_else(|| BadId::Job(number.to_string()))
     }
 
     /// The bare number.
@@ -29,9 +27,7 @@ impl FromStr for JobId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        digits(text)
-            .map(Self)
-            .ok_or_else(|| BadId::Job(text.to_owned()))
+        digits(text).map(Self).ok_or_else(|| BadId::Job(text.to_owned()))
     }
 }
 
@@ -51,9 +47,7 @@ impl Attempt {
 
     /// The attempt with this number: 1 to [`LARGEST`].
     pub fn new(number: u64) -> Result<Self, BadId> {
-        numbered(number)
-            .map(Self)
-            .ok_or_else(|| BadId::Attempt(number.to_string()))
+        numbered(number).map(Self).ok_or_else(|| BadId::Attempt(number.to_string()))
     }
 
     /// The attempt after `last`; `None` when the numbers are used up.
@@ -146,32 +140,15 @@ mod tests {
     #[test]
     fn job_ids_come_back_as_they_were_printed() {
         for text in ["1", "17", "9223372036854775807"] {
-            assert_eq!(
-                text.parse::<JobId>().map(|id| id.to_string()),
-                Ok(text.to_owned())
-            );
+            assert_eq!(text.parse::<JobId>().map(|id| id.to_string()), Ok(text.to_owned()));
         }
     }
 
     #[test]
     fn what_is_no_job_id_is_refused_in_words() {
-        for text in [
-            "",
-            "0",
-            "-1",
-            "+1",
-            " 1",
-            "1a",
-            "9223372036854775808",
-            "99999999999999999999",
-        ] {
+        for text in ["", "0", "-1", "+1", " 1", "1a", "9223372036854775808", "99999999999999999999"] {
             let error = text.parse::<JobId>().expect_err("no id");
-            assert!(
-                error
-                    .to_string()
-                    .contains(&format!("{text:?} is no job id")),
-                "{error}"
-            );
+            assert!(error.to_string().contains(&format!("{text:?} is no job id")), "{error}");
         }
         assert!(JobId::new(0).is_err() && JobId::new(u64::MAX).is_err());
     }
@@ -188,14 +165,7 @@ mod tests {
         let id = SpoolId::new([0, 1, 0xfe, 0xff, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
         assert_eq!(id.to_string(), "0001feff0405060708090a0b0c0d0e0f");
         assert_eq!(id.to_string().parse(), Ok(id));
-        for text in [
-            "",
-            "0",
-            &"A".repeat(32),
-            &"0".repeat(31),
-            &"é".repeat(16),
-            &format!("+{}", "0".repeat(31)),
-        ] {
+        for text in ["", "0", &"A".repeat(32), &"0".repeat(31), &"é".repeat(16), &format!("+{}", "0".repeat(31))] {
             assert!(text.parse::<SpoolId>().is_err(), "{text:?}");
         }
     }

@@ -15,7 +15,7 @@
 //! reason in words ([`home::NotAllowed`]), `later` is "true, but not to be settled now"
 //! ([`home::Step::Later`]), and a state is where the event leads, which may be the same state
 //! with something noted in it. `a / b` is a for a job that is started at most once, b for a
-//! restartable one. `tests/table.rs` reads these very lines and tries every cell.
+//! restartable one. `tests/states/table.rs` reads these very lines and tries every cell.
 //!
 //! | event           | held      | pending       | placed         | accepted       | started        | delivering | finished | never started | cancelled |
 //! |-----------------|-----------|---------------|----------------|----------------|----------------|------------|----------|---------------|-----------|

@@ -103,7 +103,7 @@ pub fn start(start: &Start) -> Result<i32, StartError> {
     let mut child = Child { start, prepared: &prepared, failed: None };
     // No handler of ours may run in the child, and SIGTTOU must not stop it.
     let former = block_everything();
-    let forked = child.run_on(&mut Vec::with_capacity(STACK_UNITS));
+    let forked = without_core_dumps(|| child.run_on(&mut Vec::with_capacity(STACK_UNITS)));
     restore(&former);
     let pid = forked.map_err(|source| StartError { stage: Stage::Fork, source })?;
     match child.failed {
@@ -283,6 +283,23 @@ fn errno() -> i32 {
     unsafe { *libc::__errno_location() }
 }
 
+/// Before Linux 5.17 a core dump ends every process that shares the memory: if the quit key were
+/// pressed in the instant before the exec, the child would take us along. The exec makes the job
+/// dumpable again.
+fn without_core_dumps<T>(act: impl FnOnce() -> T) -> T {
+    // SAFETY: both take plain numbers.
+    let before = unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) };
+    if before != 1 {
+        return act();
+    }
+    // SAFETY: as above.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    let result = act();
+    // SAFETY: as above.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
+    result
+}
+
 fn block_everything() -> libc::sigset_t {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut former = MaybeUninit::<libc::sigset_t>::uninit();
@@ -303,3 +320,17 @@ fn restore(former: &libc::sigset_t) {
 
 /// Several times what the child needs, in units of 16 bytes, as a stack must be aligned.
 const STACK_UNITS: usize = 64 * 1024 / 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_comes_back_from_its_number() {
+        for number in 0..=u8::MAX {
+            let stage = Stage::from_number(number);
+            assert!(stage.is_none_or(|stage| stage as u8 == number));
+            assert_eq!(stage.is_some(), number <= Stage::Exec as u8);
+        }
+    }
+}

@@ -64,7 +64,8 @@ impl PathWatch {
     fn arm(&mut self) -> io::Result<bool> {
         let fresh = no_watches()?;
         self.events.add(&fresh, EpollEvent::new(EpollFlags::EPOLLIN, 1))?;
-        // Closing the old one takes it out of the epoll set.
+        // The first one was never there, so that this may fail.
+        let _ = self.events.delete(&self.inotify);
         self.inotify = fresh;
 
         loop {

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use sys::{host, limits, memory, process};
+use sys::{credentials, host, limits, memory, process};
 
 #[test]
 fn the_load_does_not_count_whoever_asks() {
@@ -82,4 +82,13 @@ fn a_process_is_the_same_as_long_as_it_lives() {
     assert_eq!(id.boot_id.len(), 36);
     process::pidfd_signal(id.open().unwrap().as_fd(), 0).unwrap();
     assert_eq!(process::pidfd(0).unwrap_err().raw_os_error(), Some(libc::EINVAL));
+}
+
+#[test]
+fn names_and_numbers_of_users_fit() {
+    let name = credentials::user_name(0).expect("there is a superuser");
+    assert_eq!(credentials::uid_of(&name), Some(0));
+    assert!(credentials::home_directory(0).is_some());
+    assert_eq!(credentials::user_name(3_999_999_999), None);
+    assert_eq!(credentials::uid_of("no such user"), None);
 }

@@ -74,8 +74,7 @@ fn tls() -> Result<(Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>), Failu
     let trust = authority.trust();
     let certified = |kind| {
         let key = SecretKey::generate();
-        let identity =
-            Identity { kind, cluster: authority.cluster(), host: "redfish".into(), user: "alice".into() };
+        let identity = Identity { kind, cluster: authority.cluster(), host: "redfish".into(), user: "alice".into() };
         let certificate = authority.certify(&key.public_key(), &identity, Validity::runner(0));
         (key, certificate)
     };

@@ -196,6 +196,9 @@ pub enum Note {
     Ended {
         /// The job's id on its home.
         job_id: u64,
+        /// The host's rank after this end.
+        #[serde(default)]
+        rank: Option<f64>,
     },
     /// To the home: a slot is held for you.
     Offer {

@@ -11,6 +11,10 @@ use crate::workload::{Workload, exponential};
 /// When a simulation begins, in seconds: hosts have published before it.
 pub const START: f64 = 100.0;
 
+/// Jobs shorter than this count as this long, in seconds: what placing costs is not shown by
+/// jobs that do nothing.
+const SHORTEST: f64 = 0.01;
+
 /// Places jobs. It is told what happens and starts jobs with [`Cluster::start`].
 pub trait Policy {
     /// Something that is under way to this policy, at its own choice.
@@ -103,7 +107,7 @@ pub fn run<P: Policy>(workload: &Workload, policy: &mut P, jobs: Jobs, seed: u64
                 if place >= first + jobs.warm_up && place < first + jobs.warm_up + jobs.counted {
                     unfinished -= 1;
                     let Job { submitted, length, .. } = cluster.jobs[place];
-                    slowdowns.push((cluster.now - submitted) / length);
+                    slowdowns.push(((cluster.now - submitted) / length.max(SHORTEST)).max(1.0));
                 }
             }
             What::Message(message) => policy.arrived(&mut cluster, message),

@@ -30,8 +30,6 @@ pub struct Counts {
 struct Home {
     name: HostName,
     dispatcher: Dispatcher,
-    /// The newest record of each host, by its number.
-    heard: Vec<u64>,
 }
 
 struct Host {
@@ -40,26 +38,29 @@ struct Host {
     readings: Readings,
     publisher: Publisher,
     published: u64,
+    /// The newest record that has reached the homes.
+    heard: u64,
     look: Millis,
 }
 
 pub enum Message {
-    Ask { host: usize, ask: Ask },
+    Ask { host: usize, ask: Box<Ask> },
     Reserved { host: usize, key: Key, rank: f64 },
-    Refused { host: usize, key: Key, refusal: Refusal, rank: f64 },
+    Refused { host: usize, key: Key, refusal: Box<Refusal>, rank: f64 },
     /// The client has connected and released the job.
     Start { host: usize, home: usize, id: JobId },
     Withdraw { host: usize, home: usize, id: JobId },
-    Ended { home: usize, host: usize, id: JobId },
+    Ended { home: usize, host: usize, id: JobId, rank: f64 },
     Look { host: usize },
-    News { home: usize, host: usize, number: u64, state: HostState },
+    /// The record reaches all homes at once: what misleads them misleads all.
+    News { host: usize, number: u64, state: Box<HostState> },
 }
 
 impl Shipped {
     pub fn new(homes: usize) -> Self {
         let home = |number: usize| {
             let name = name_of(number);
-            Home { dispatcher: Dispatcher::new(name.clone(), number as u64), name, heard: Vec::new() }
+            Home { dispatcher: Dispatcher::new(name.clone(), number as u64), name }
         };
         Self {
             homes: (0..homes).map(home).collect(),
@@ -81,7 +82,7 @@ impl Shipped {
                         Ask { key, user, queue, priority: 0, runner_up_rank, slot, if_full: IfFull::Remember };
                     self.counts.asked += 1;
                     let delay = delay(cluster);
-                    cluster.send(delay, Message::Ask { host: number_of(&host), ask });
+                    cluster.send(delay, Message::Ask { host: number_of(&host), ask: Box::new(ask) });
                 }
                 dispatch::Action::Place { id, host, .. } => {
                     self.counts.placed += 1;
@@ -107,7 +108,7 @@ impl Shipped {
                     cluster.send(delay, Message::Reserved { host, key, rank });
                 }
                 admission::Action::Refuse { key, refusal, rank } => {
-                    cluster.send(delay, Message::Refused { host, key, refusal, rank });
+                    cluster.send(delay, Message::Refused { host, key, refusal: Box::new(refusal), rank });
                 }
                 other => panic!("a queue without limits gives no {other:?}"),
             }
@@ -130,11 +131,9 @@ impl Shipped {
         if entry.publisher.due(now, &state) {
             entry.published += 1;
             let number = entry.published;
-            for home in 0..self.homes.len() {
-                self.counts.news += 1;
-                let delay = 0.05 + (most - 0.05) * cluster.random.fraction();
-                cluster.send(delay, Message::News { home, host, number, state: state.clone() });
-            }
+            self.counts.news += 1;
+            let delay = 0.05 + (most - 0.05) * cluster.random.fraction();
+            cluster.send(delay, Message::News { host, number, state: Box::new(state) });
         }
         let deadline = entry.publisher.next_deadline();
         if entry.look <= now || deadline < entry.look {
@@ -168,9 +167,8 @@ impl Policy for Shipped {
                     HostNews { host: name.clone(), state: state.clone(), heard: Millis(0), unavailable: None };
                 let event = dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() };
                 home.dispatcher.handle(Millis(0), event);
-                home.heard.push(0);
             }
-            self.hosts.push(Host { name, admission, readings, publisher, published: 0, look });
+            self.hosts.push(Host { name, admission, readings, publisher, published: 0, heard: 0, look });
         }
         let first: Vec<(usize, u32)> = (0..).zip(cluster.machines.iter().map(|machine| machine.running())).collect();
         let mut id = 0;
@@ -213,14 +211,15 @@ impl Policy for Shipped {
         let busy = (entry.length / (cluster.now - entry.started).max(1e-9)).min(1.0);
         self.host_does(cluster, host, admission::Event::Ended { key: Key { home, id }, busy });
         if !entry.first {
+            let rank = self.hosts[host].admission.rank(millis(cluster.now), &self.queue);
             let delay = delay(cluster);
-            cluster.send(delay, Message::Ended { home: entry.home, host, id });
+            cluster.send(delay, Message::Ended { home: entry.home, host, id, rank });
         }
     }
 
     fn arrived(&mut self, cluster: &mut Cluster<Message>, message: Message) {
         match message {
-            Message::Ask { host, ask } => self.host_does(cluster, host, admission::Event::Asked(ask)),
+            Message::Ask { host, ask } => self.host_does(cluster, host, admission::Event::Asked(*ask)),
             Message::Reserved { host, key, rank } => {
                 let home = self.number(&key.home);
                 let host = self.hosts[host].name.clone();
@@ -229,7 +228,7 @@ impl Policy for Shipped {
             Message::Refused { host, key, refusal, rank } => {
                 let home = self.number(&key.home);
                 let host = self.hosts[host].name.clone();
-                self.home_does(cluster, home, dispatch::Event::Refused { id: key.id, host, refusal, rank });
+                self.home_does(cluster, home, dispatch::Event::Refused { id: key.id, host, refusal: *refusal, rank });
             }
             Message::Start { host, home, id } => {
                 let running = cluster.machines[host].running();
@@ -243,9 +242,9 @@ impl Policy for Shipped {
                 let key = Key { home: self.homes[home].name.clone(), id };
                 self.host_does(cluster, host, admission::Event::Withdrawn { key });
             }
-            Message::Ended { home, host, id } => {
+            Message::Ended { home, host, id, rank } => {
                 let host = self.hosts[host].name.clone();
-                self.home_does(cluster, home, dispatch::Event::Ended { id, host });
+                self.home_does(cluster, home, dispatch::Event::Ended { id, host, rank: Some(rank) });
             }
             Message::Look { host } => {
                 let running = cluster.machines[host].running();
@@ -254,15 +253,16 @@ impl Policy for Shipped {
                     self.look(cluster, host);
                 }
             }
-            Message::News { home, host, number, state } => {
+            Message::News { host, number, state } => {
                 let heard = millis(cluster.now);
-                let name = self.hosts[host].name.clone();
-                let entry = &mut self.homes[home];
-                if number > entry.heard[host] {
-                    entry.heard[host] = number;
-                    let news = HostNews { host: name, state, heard, unavailable: None };
-                    let event = dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() };
-                    self.home_does(cluster, home, event);
+                if number > self.hosts[host].heard {
+                    self.hosts[host].heard = number;
+                    for home in 0..self.homes.len() {
+                        let name = self.hosts[host].name.clone();
+                        let news = HostNews { host: name, state: (*state).clone(), heard, unavailable: None };
+                        let event = dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() };
+                        self.home_does(cluster, home, event);
+                    }
                 }
             }
         }

@@ -3,7 +3,6 @@
 
 use queued::core::choose::{Candidate, best_two};
 use queued::core::estimate::Estimate;
-use queued::core::random::Random;
 use queued::core::rank::{Figures, RankRule};
 use queued::core::time::Millis;
 use wire::news::HostState;
@@ -73,7 +72,7 @@ impl Policy for AllKnowing {
         let candidates = cluster.machines.iter().enumerate().map(|(host, machine)| {
             let busy = f64::from(machine.running());
             let figures = Figures { busy, cpus: machine.cpus, speed: 1.0, ..Figures::default() };
-            Candidate { host, rank: figures.rank(RankRule::Share), spare: figures.spare() }
+            Candidate { host, rank: figures.rank(RankRule::Share), merit: figures.spare() }
         });
         let choice = best_two(candidates, &mut cluster.random).expect("a cluster has hosts");
         cluster.start(job, choice.best.host);
@@ -134,7 +133,7 @@ impl Policy for VirtualLoad {
             let (cpus, running) = (machine.cpus, machine.running());
             let figures = Figures { cpus, running, load1: average.value, ..Figures::default() };
             let rule = RankRule::VirtualLoad { pfactor: f64::from(cpus), vmaxexec: Some(cpus) };
-            Candidate { host, rank: figures.rank(rule), spare: 0.0 }
+            Candidate { host, rank: figures.rank(rule), merit: 0.0 }
         });
         let choice = best_two(candidates, &mut cluster.random).expect("a cluster has hosts");
         cluster.start(job, choice.best.host);
@@ -151,8 +150,8 @@ impl Policy for VirtualLoad {
 #[derive(Default)]
 pub struct LeastLoad {
     hosts: Vec<Told>,
-    /// By home and host: when the record was published, and the load for each CPU.
-    tables: Vec<Vec<(f64, f64)>>,
+    /// The same at every home, by host: when the record was published, and the load for each CPU.
+    table: Vec<(f64, f64)>,
 }
 
 struct Told {
@@ -165,12 +164,12 @@ struct Told {
 
 pub enum Message {
     Look { host: usize },
-    News { home: usize, host: usize, published: f64, load: f64 },
+    News { host: usize, published: f64, load: f64 },
 }
 
 impl LeastLoad {
-    pub fn new(homes: usize) -> Self {
-        Self { tables: vec![Vec::new(); homes], ..Self::default() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     fn look(&mut self, cluster: &mut Cluster<Message>, host: usize) {
@@ -180,11 +179,9 @@ impl LeastLoad {
         let told = &mut self.hosts[host];
         let state = HostState { runnable: told.estimate.r(now), cpus, speed: 1.0, ..HostState::default() };
         if told.publisher.due(now, &state) {
-            for home in 0..self.tables.len() {
-                let delay = 0.05 + (most - 0.05) * cluster.random.fraction();
-                let load = state.runnable / f64::from(cpus);
-                cluster.send(delay, Message::News { home, host, published: cluster.now, load });
-            }
+            let delay = 0.05 + (most - 0.05) * cluster.random.fraction();
+            let load = state.runnable / f64::from(cpus);
+            cluster.send(delay, Message::News { host, published: cluster.now, load });
         }
         let deadline = told.publisher.next_deadline();
         if told.look <= now || deadline < told.look {
@@ -216,15 +213,14 @@ impl Policy for LeastLoad {
             let look = Millis(0);
             self.hosts.push(Told { estimate, readings, publisher, look });
             let load = running / f64::from(state.cpus);
-            self.tables.iter_mut().for_each(|table| table.push((0.0, load)));
+            self.table.push((0.0, load));
             self.look(cluster, host);
         }
     }
 
     fn submitted(&mut self, cluster: &mut Cluster<Message>, job: u32) {
-        let table = &self.tables[cluster.jobs[job as usize].home];
-        let candidates = table.iter().enumerate();
-        let candidates = candidates.map(|(host, (_, load))| Candidate { host, rank: *load, spare: 0.0 });
+        let candidates = self.table.iter().enumerate();
+        let candidates = candidates.map(|(host, (_, load))| Candidate { host, rank: *load, merit: 0.0 });
         let host = best_two(candidates, &mut cluster.random).expect("a cluster has hosts").best.host;
         self.changes(cluster, host, cluster.machines[host].running());
         cluster.start(job, host);
@@ -247,8 +243,8 @@ impl Policy for LeastLoad {
                     self.look(cluster, host);
                 }
             }
-            Message::News { home, host, published, load } => {
-                let known = &mut self.tables[home][host];
+            Message::News { host, published, load } => {
+                let known = &mut self.table[host];
                 if published > known.0 {
                     *known = (published, load);
                 }

@@ -16,8 +16,9 @@ pub struct Candidate {
     pub host: usize,
     /// Its rank; the lowest wins.
     pub rank: f64,
-    /// The part of its CPUs that is free; the largest wins among equal ranks.
-    pub spare: f64,
+    /// The largest wins among equal ranks: the part of its CPUs that is free, or how fresh
+    /// the word about it is.
+    pub merit: f64,
 }
 
 /// The best host and the one that would be next.
@@ -33,15 +34,15 @@ impl Candidate {
     fn is_better_than(&self, other: &Candidate) -> Option<bool> {
         if (self.rank - other.rank).abs() > SAME * other.rank.abs() {
             Some(self.rank < other.rank)
-        } else if (self.spare - other.spare).abs() > SAME {
-            Some(self.spare > other.spare)
+        } else if (self.merit - other.merit).abs() > SAME {
+            Some(self.merit > other.merit)
         } else {
             None
         }
     }
 }
 
-/// The best two of `candidates`: lowest rank, then most free CPUs, then at random.
+/// The best two of `candidates`: lowest rank, then largest merit, then at random.
 pub fn best_two(candidates: impl IntoIterator<Item = Candidate>, random: &mut Random) -> Option<Choice> {
     let mut candidates = candidates.into_iter();
     let mut best = candidates.next()?;
@@ -127,8 +128,8 @@ const SAME: f64 = 1e-6;
 mod tests {
     use super::*;
 
-    fn candidate(host: usize, rank: f64, spare: f64) -> Candidate {
-        Candidate { host, rank, spare }
+    fn candidate(host: usize, rank: f64, merit: f64) -> Candidate {
+        Candidate { host, rank, merit }
     }
 
     fn known() -> Vec<HostName> {
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn rank_comes_before_free_cpus() {
+    fn rank_comes_before_merit() {
         let hosts = [candidate(0, 1.5, 0.9), candidate(1, 1.0, 0.1), candidate(2, 1.0, 0.5), candidate(3, 2.0, 0.0)];
         let choice = best_two(hosts, &mut Random::new(1)).unwrap();
         assert_eq!((choice.best.host, choice.runner_up.unwrap().host), (2, 1));

@@ -32,8 +32,15 @@ pub struct Hosting {
 /// Which session belongs to which start, both ways.
 #[derive(Default)]
 struct Sessions {
-    keys: HashMap<String, (Key, u32)>,
+    keys: HashMap<String, Given>,
     names: HashMap<Key, String>,
+}
+
+/// A session that was given to a user's runner.
+struct Given {
+    key: Key,
+    uid: u32,
+    queue: QueueName,
 }
 
 impl Hosting {
@@ -114,7 +121,8 @@ impl Hosting {
         let session = session_name(uid);
         {
             let mut sessions = self.sessions.borrow_mut();
-            sessions.keys.insert(session.clone(), (key.clone(), uid));
+            let queue = QueueName::from(request.job.queue.as_str());
+            sessions.keys.insert(session.clone(), Given { key: key.clone(), uid, queue });
             sessions.names.insert(key.clone(), session.clone());
         }
         let ReservationRequest { job_id, job, warrant, .. } = request;
@@ -176,7 +184,7 @@ impl Hosting {
     /// Only what was given to that user is believed.
     fn key_of(&self, session: &str, uid: u32) -> Option<Key> {
         let sessions = self.sessions.borrow();
-        sessions.keys.get(session).filter(|(_, owner)| *owner == uid).map(|(key, _)| key.clone())
+        sessions.keys.get(session).filter(|given| given.uid == uid).map(|given| given.key.clone())
     }
 
     /// A daemon that remembers nothing learns from the runner what runs; what it thought was
@@ -185,8 +193,9 @@ impl Hosting {
         let names = held.iter().map(|one| one.session.clone()).collect::<std::collections::HashSet<_>>();
         let lost = {
             let sessions = self.sessions.borrow();
-            let of_user = sessions.keys.iter().filter(|(_, (_, owner))| *owner == uid);
-            of_user.filter(|(name, _)| !names.contains(*name)).map(|(name, (key, _))| (name.clone(), key.clone())).collect::<Vec<_>>()
+            let of_user = sessions.keys.iter().filter(|(_, given)| given.uid == uid);
+            let lost = of_user.filter(|(name, _)| !names.contains(*name));
+            lost.map(|(name, given)| (name.clone(), given.key.clone())).collect::<Vec<_>>()
         };
         for (session, key) in lost {
             self.ended(daemon, &session, key, 0.0);
@@ -196,7 +205,8 @@ impl Hosting {
             let known = {
                 let mut sessions = self.sessions.borrow_mut();
                 sessions.names.insert(key.clone(), one.session.clone());
-                sessions.keys.insert(one.session, (key.clone(), uid)).is_some()
+                let given = Given { key: key.clone(), uid, queue: QueueName::from(one.queue.as_str()) };
+                sessions.keys.insert(one.session, given).is_some()
             };
             if !known {
                 let user = UserName::from(daemon.user_of(uid));
@@ -227,7 +237,7 @@ impl Hosting {
 
     /// A dead runner's leaders live on: a new runner adopts them, and its `Hello` settles the rest.
     fn runner_gone(&self, daemon: &Rc<Daemon>, uid: u32) {
-        let has_sessions = self.sessions.borrow().keys.values().any(|(_, owner)| *owner == uid);
+        let has_sessions = self.sessions.borrow().keys.values().any(|given| given.uid == uid);
         if has_sessions {
             let daemon = daemon.clone();
             tokio::task::spawn_local(async move {
@@ -239,16 +249,17 @@ impl Hosting {
     }
 
     fn ended(&self, daemon: &Rc<Daemon>, session: &str, key: Key, busy: f64) {
-        self.forget(session);
-        daemon.tell_home(key.home.as_str(), Note::Ended { job_id: key.id.0 });
-        self.feed(daemon, Event::Ended { key, busy });
+        let given = self.forget(session);
+        self.feed(daemon, Event::Ended { key: key.clone(), busy });
+        let rank = given.map(|given| self.admission.borrow().rank(daemon.now(), &given.queue));
+        daemon.tell_home(key.home.as_str(), Note::Ended { job_id: key.id.0, rank });
     }
 
-    fn forget(&self, session: &str) {
+    fn forget(&self, session: &str) -> Option<Given> {
         let mut sessions = self.sessions.borrow_mut();
-        if let Some((key, _)) = sessions.keys.remove(session) {
-            sessions.names.remove(&key);
-        }
+        let given = sessions.keys.remove(session)?;
+        sessions.names.remove(&given.key);
+        Some(given)
     }
 
     fn carry_out(&self, daemon: &Rc<Daemon>, action: Action) {
@@ -266,8 +277,7 @@ impl Hosting {
         let Some(session) = session else {
             return;
         };
-        let uid = self.sessions.borrow().keys.get(&session).map(|(_, uid)| *uid);
-        self.forget(&session);
+        let uid = self.forget(&session).map(|given| given.uid);
         if let Some(runner) = uid.and_then(|uid| daemon.runners.connected(uid)) {
             tokio::task::spawn_local(async move {
                 // The runner voids it by itself after the same time.

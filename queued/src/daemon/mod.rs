@@ -35,7 +35,7 @@ use wire::identity::{Certificate, Kind, tls};
 use wire::news::HostRow;
 
 use crate::config::{Places, Settings};
-use crate::core::table::{Action, Event, OwnHost, Table};
+use crate::core::table::{Action, Event, Table};
 use crate::core::time::Millis;
 use authority::Standing;
 use hosting::Hosting;
@@ -221,10 +221,6 @@ impl Daemon {
         if let Err(error) = authority::replace_file(&path, format!("{incarnation}\n"), 0o600) {
             tracing::error!("the next start may go unheard: {error:#}");
         }
-    }
-
-    fn own_host(&self, address: String) -> OwnHost {
-        OwnHost { name: self.host.clone(), address, incarnation: self.incarnation.get() }
     }
 }
 

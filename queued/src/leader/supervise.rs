@@ -37,7 +37,7 @@ struct Leader {
 enum Phase {
     Waiting { until: Instant },
     Running { pid: i32, since: Instant, stopped: bool },
-    Ended { pid: i32, report: FromLeader },
+    Ended { pid: i32, report: FromLeader, until: Instant },
     Done,
 }
 
@@ -86,6 +86,8 @@ impl Leader {
             match &self.phase {
                 Phase::Done => return Ok(()),
                 Phase::Waiting { until } if *until <= Instant::now() => return Ok(()),
+                // Nobody came for the end of the job in all this time.
+                Phase::Ended { until, .. } if self.runner.is_none() && *until <= Instant::now() => return Ok(()),
                 // Unreleased and without a runner nothing has run, and nobody can release it.
                 Phase::Waiting { .. } if self.runner.is_none() => return Ok(()),
                 _ => {}
@@ -107,7 +109,8 @@ impl Leader {
     /// Waits for runner, adopter and child; says which of them has something.
     fn wait(&self) -> io::Result<(bool, bool, bool)> {
         let timeout = match self.phase {
-            Phase::Waiting { until } => {
+            Phase::Ended { .. } if self.runner.is_some() => PollTimeout::NONE,
+            Phase::Waiting { until } | Phase::Ended { until, .. } => {
                 let left = until.saturating_duration_since(Instant::now()).as_millis() + 1;
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
             }
@@ -160,7 +163,7 @@ impl Leader {
                                 stage: error.stage as u8,
                                 errno: error.source.raw_os_error().unwrap_or(0),
                             };
-                            self.phase = Phase::Ended { pid: 0, report };
+                            self.phase = Phase::Ended { pid: 0, report, until: Instant::now() + KEEP_END };
                             self.tell(report);
                         }
                     }
@@ -253,7 +256,7 @@ impl Leader {
                 Change::Killed { signal, core } => FromLeader::Ended(ended(None, signal, core, *since, &usage)),
             };
             if let FromLeader::Ended(_) = report {
-                self.phase = Phase::Ended { pid: *pid, report };
+                self.phase = Phase::Ended { pid: *pid, report, until: Instant::now() + KEEP_END };
             }
             self.tell(report);
         }
@@ -288,7 +291,7 @@ impl Leader {
         let (pid, report) = match &self.phase {
             Phase::Waiting { .. } | Phase::Done => return,
             Phase::Running { pid, stopped, .. } => (*pid, stopped.then_some(FromLeader::Stopped(nix::libc::SIGSTOP))),
-            Phase::Ended { pid, report } => (*pid, Some(*report)),
+            Phase::Ended { pid, report, .. } => (*pid, Some(*report)),
         };
         let adopted = FromLeader::Adopted { slots: self.surroundings.mask(), pid };
         let mut descriptors: Vec<BorrowedFd> = vec![self.sheet.as_fd()];
@@ -336,6 +339,9 @@ const IGNORED: [i32; 8] = [
     nix::libc::SIGTTIN,
     nix::libc::SIGTTOU,
 ];
+
+/// How long the end of a job waits for a runner to tell it to.
+const KEEP_END: Duration = Duration::from_secs(3600);
 
 /// A reservation that nobody released for so long is void.
 const UNRELEASED: Duration = Duration::from_secs(5);

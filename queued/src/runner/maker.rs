@@ -32,6 +32,8 @@ impl Maker {
             .args(["--role", "leaders"])
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()?;
         Ok(Self { connection: Mutex::new(ours) })
     }

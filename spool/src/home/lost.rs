@@ -55,31 +55,18 @@ pub(super) fn learn(lost: Option<&Lost>, attempt: Attempt, report: &Report) -> L
     let Some(lost) = lost.filter(|lost| lost.place.attempt == attempt) else {
         return Learned::Nothing;
     };
-    let truth = |stage| {
-        Learned::Truth(Run {
-            place: lost.place.clone(),
-            stage,
-            contact: Contact::Heard,
-        })
-    };
-    let gone = || Lost {
-        place: lost.place.clone(),
-        loss: Loss::Gone,
-    };
+    let truth = |stage| Learned::Truth(Run { place: lost.place.clone(), stage, contact: Contact::Heard });
+    let gone = || Lost { place: lost.place.clone(), loss: Loss::Gone };
     let (cancel, earlier) = (Cancel::No, None);
     match (report, lost.loss) {
         (Report::Ended(end), _any_loss) => truth(Stage::Delivering(end.clone())),
         (Report::Gone, Loss::LeaseOver | Loss::GivenUp | Loss::OtherSpool) => Learned::Gone(gone()),
         (Report::Refused, Loss::GivenUp | Loss::OtherSpool) => Learned::NeverStarted,
-        (Report::Accepted, Loss::GivenUp | Loss::OtherSpool) => {
-            truth(Stage::Accepted { cancel, earlier })
-        }
+        (Report::Accepted, Loss::GivenUp | Loss::OtherSpool) => truth(Stage::Accepted { cancel, earlier }),
         (Report::Started, Loss::GivenUp | Loss::OtherSpool) => truth(Stage::Started { cancel }),
         // Overtaken by what is known already.
         (Report::Gone, Loss::Gone)
-        | (Report::Refused | Report::Accepted | Report::Started, Loss::Gone | Loss::LeaseOver) => {
-            Learned::Nothing
-        }
+        | (Report::Refused | Report::Accepted | Report::Started, Loss::Gone | Loss::LeaseOver) => Learned::Nothing,
     }
 }
 

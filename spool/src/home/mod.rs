@@ -42,12 +42,7 @@ impl Record {
 
     /// A record as a store has it.
     pub fn stored(id: JobId, starts: Starts, last: Option<Attempt>, state: State) -> Self {
-        Self {
-            id,
-            starts,
-            last,
-            state,
-        }
+        Self { id, starts, last, state }
     }
 
     /// The job's number.
@@ -85,10 +80,9 @@ impl Record {
             | State::Running(_)
             | State::Finished { .. }
             | State::Dead(_)
-            | State::Cancelled => self
-                .lost()
-                .filter(|lost| lost.place.attempt == attempt)
-                .is_none_or(|lost| lost.loss == Loss::Gone),
+            | State::Cancelled => {
+                self.lost().filter(|lost| lost.place.attempt == attempt).is_none_or(|lost| lost.loss == Loss::Gone)
+            }
         };
         done && self.last >= Some(attempt)
     }
@@ -111,10 +105,7 @@ impl Record {
             State::Held { .. } | State::Pending { .. } | State::Dead(_) | State::Cancelled => None,
         };
         let lost = self.lost().map(|lost| &lost.place);
-        current
-            .into_iter()
-            .chain(lost)
-            .find(|place| place.attempt == attempt)
+        current.into_iter().chain(lost).find(|place| place.attempt == attempt)
     }
 }
 

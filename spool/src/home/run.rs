@@ -20,11 +20,7 @@ impl Run {
     /// An attempt that home has just written down.
     pub(super) fn placed(place: Place, earlier: Option<Lost>) -> Self {
         let cancel = Cancel::No;
-        Self {
-            place,
-            stage: Stage::Placed { cancel, earlier },
-            contact: Contact::Heard,
-        }
+        Self { place, stage: Stage::Placed { cancel, earlier }, contact: Contact::Heard }
     }
 
     /// What the job waits for besides its own end, in the order of importance.
@@ -60,35 +56,23 @@ impl Run {
             (Report::Started, Stage::Placed { cancel, .. } | Stage::Accepted { cancel, .. }) => {
                 Some(self.at(Stage::Started { cancel: *cancel }))
             }
-            (
-                Report::Ended(end),
-                Stage::Placed { .. } | Stage::Accepted { .. } | Stage::Started { .. },
-            ) => Some(self.at(Stage::Delivering(end.clone()))),
-            (
-                Report::Gone,
-                Stage::Placed { cancel, .. }
-                | Stage::Accepted { cancel, .. }
-                | Stage::Started { cancel },
-            ) => Some(self.gone(*cancel, starts, Loss::Gone)),
-            (
-                Report::Refused,
-                Stage::Placed { cancel, earlier } | Stage::Accepted { cancel, earlier },
-            ) => Some(match cancel {
-                Cancel::No => State::Pending {
-                    lost: earlier.clone(),
-                },
-                Cancel::Asked => withdrawn(earlier.as_ref()),
-            }),
-            (Report::Refused, Stage::Started { .. } | Stage::Delivering(_)) => {
-                return Err(Why::RefusedAfterStart {
-                    attempt: self.place.attempt,
-                    host: self.place.host.clone(),
-                });
+            (Report::Ended(end), Stage::Placed { .. } | Stage::Accepted { .. } | Stage::Started { .. }) => {
+                Some(self.at(Stage::Delivering(end.clone())))
             }
             (
-                Report::Accepted,
-                Stage::Accepted { .. } | Stage::Started { .. } | Stage::Delivering(_),
-            )
+                Report::Gone,
+                Stage::Placed { cancel, .. } | Stage::Accepted { cancel, .. } | Stage::Started { cancel },
+            ) => Some(self.gone(*cancel, starts, Loss::Gone)),
+            (Report::Refused, Stage::Placed { cancel, earlier } | Stage::Accepted { cancel, earlier }) => {
+                Some(match cancel {
+                    Cancel::No => State::Pending { lost: earlier.clone() },
+                    Cancel::Asked => withdrawn(earlier.as_ref()),
+                })
+            }
+            (Report::Refused, Stage::Started { .. } | Stage::Delivering(_)) => {
+                return Err(Why::RefusedAfterStart { attempt: self.place.attempt, host: self.place.host.clone() });
+            }
+            (Report::Accepted, Stage::Accepted { .. } | Stage::Started { .. } | Stage::Delivering(_))
             | (Report::Started, Stage::Started { .. } | Stage::Delivering(_))
             | (Report::Ended(_) | Report::Gone, Stage::Delivering(_)) => None,
         })
@@ -99,9 +83,7 @@ impl Run {
         match (cancel, starts) {
             (Cancel::Asked, Starts::Once | Starts::UntilEnd) => State::Cancelled,
             (Cancel::No, Starts::Once) => self.dead(loss),
-            (Cancel::No, Starts::UntilEnd) => State::Pending {
-                lost: Some(self.lost(loss)),
-            },
+            (Cancel::No, Starts::UntilEnd) => State::Pending { lost: Some(self.lost(loss)) },
         }
     }
 
@@ -112,11 +94,7 @@ impl Run {
 
     /// It has ended, and no more is to come.
     pub(super) fn finished(&self, end: &End, output: Output) -> State {
-        State::Finished {
-            end: end.clone(),
-            place: self.place.clone(),
-            output,
-        }
+        State::Finished { end: end.clone(), place: self.place.clone(), output }
     }
 
     /// The same run with something else known of the lost attempt before it.
@@ -135,9 +113,9 @@ impl Run {
     pub(super) fn to_be_cancelled(&self) -> Self {
         let mut run = self.clone();
         match &mut run.stage {
-            Stage::Placed { cancel, .. }
-            | Stage::Accepted { cancel, .. }
-            | Stage::Started { cancel } => *cancel = Cancel::Asked,
+            Stage::Placed { cancel, .. } | Stage::Accepted { cancel, .. } | Stage::Started { cancel } => {
+                *cancel = Cancel::Asked
+            }
             Stage::Delivering(_) => {}
         }
         run
@@ -145,17 +123,11 @@ impl Run {
 
     /// The same run with its host heard or silent.
     pub(super) fn with_contact(&self, contact: Contact) -> Self {
-        Self {
-            contact,
-            ..self.clone()
-        }
+        Self { contact, ..self.clone() }
     }
 
     fn at(&self, stage: Stage) -> State {
-        State::Running(Self {
-            stage,
-            ..self.clone()
-        })
+        State::Running(Self { stage, ..self.clone() })
     }
 
     fn lost(&self, loss: Loss) -> Lost {
@@ -202,9 +174,7 @@ impl Stage {
     /// Whether it is to be cancelled; `None` once it has ended.
     pub(super) fn cancel(&self) -> Option<Cancel> {
         match self {
-            Self::Placed { cancel, .. }
-            | Self::Accepted { cancel, .. }
-            | Self::Started { cancel } => Some(*cancel),
+            Self::Placed { cancel, .. } | Self::Accepted { cancel, .. } | Self::Started { cancel } => Some(*cancel),
             Self::Delivering(_) => None,
         }
     }

@@ -1,20 +1,17 @@
 //! The transition function of a job: one match over (state, event). The table that it
-//! follows stands in the crate's document; `tests/table.rs` compares the two cell by cell.
+//! follows stands in the crate's document; `tests/states/table.rs` compares the two cell by cell.
 
 use super::lost::{Learned, learn, withdrawn};
 use super::{
-    Cancel, Contact, Death, Event, Loss, NeverStarted, NotAllowed, Output, Record, Run, Starts,
-    State, Step, Why,
+    Cancel, Contact, Death, Event, Loss, NeverStarted, NotAllowed, Output, Record, Run, Starts, State, Step, Why,
 };
 
 impl Record {
     /// What `event` does to this job. Pure: the caller makes the new record durable before
     /// it answers anybody, and then carries out what the new state asks for.
     pub fn step(&self, event: &Event) -> Result<Step, NotAllowed> {
-        let next = self
-            .check_source(event)
-            .and_then(|()| self.next(event))
-            .map_err(|why| NotAllowed { job: self.id, why })?;
+        let next =
+            self.check_source(event).and_then(|()| self.next(event)).map_err(|why| NotAllowed { job: self.id, why })?;
         Ok(match next {
             Next::To(state) => Step::To(self.with(state)),
             Next::Nothing => Step::Nothing,
@@ -43,46 +40,30 @@ impl Record {
                 Some(lost) => Death::LostHost(lost.clone()),
                 None => Death::NeverStarted(NeverStarted::NoHostCan(refusal.clone())),
             })),
-            (State::Held { lost } | State::Pending { lost }, Event::CancelAsked) => {
-                to(withdrawn(lost.as_ref()))
+            (State::Held { lost } | State::Pending { lost }, Event::CancelAsked) => to(withdrawn(lost.as_ref())),
+            (State::Held { lost }, Event::Reported { attempt, report, .. }) => {
+                match learn(lost.as_ref(), *attempt, report) {
+                    Learned::Nothing => Ok(Next::Nothing),
+                    Learned::NeverStarted => to(State::Held { lost: None }),
+                    Learned::Gone(lost) => to(State::Held { lost: Some(lost) }),
+                    Learned::Truth(run) => to(State::Running(run)),
+                }
             }
-            (
-                State::Held { lost },
-                Event::Reported {
-                    attempt, report, ..
-                },
-            ) => match learn(lost.as_ref(), *attempt, report) {
-                Learned::Nothing => Ok(Next::Nothing),
-                Learned::NeverStarted => to(State::Held { lost: None }),
-                Learned::Gone(lost) => to(State::Held { lost: Some(lost) }),
-                Learned::Truth(run) => to(State::Running(run)),
-            },
-            (
-                State::Pending { lost },
-                Event::Reported {
-                    attempt, report, ..
-                },
-            ) => match learn(lost.as_ref(), *attempt, report) {
-                Learned::Nothing => Ok(Next::Nothing),
-                Learned::NeverStarted => to(State::Pending { lost: None }),
-                Learned::Gone(lost) => to(State::Pending { lost: Some(lost) }),
-                Learned::Truth(run) => to(State::Running(run)),
-            },
-            (State::Held { .. } | State::Pending { .. }, Event::GivenUp) => {
-                Err(Why::NothingToGiveUp { state })
+            (State::Pending { lost }, Event::Reported { attempt, report, .. }) => {
+                match learn(lost.as_ref(), *attempt, report) {
+                    Learned::Nothing => Ok(Next::Nothing),
+                    Learned::NeverStarted => to(State::Pending { lost: None }),
+                    Learned::Gone(lost) => to(State::Pending { lost: Some(lost) }),
+                    Learned::Truth(run) => to(State::Running(run)),
+                }
             }
-            (
-                State::Held { .. } | State::Pending { .. } | State::Running(_),
-                Event::Resubmitted,
-            ) => Err(Why::NotEnded { state }),
+            (State::Held { .. } | State::Pending { .. }, Event::GivenUp) => Err(Why::NothingToGiveUp { state }),
+            (State::Held { .. } | State::Pending { .. } | State::Running(_), Event::Resubmitted) => {
+                Err(Why::NotEnded { state })
+            }
 
             // Running, and the event is about another attempt than the one that runs.
-            (
-                State::Running(run),
-                Event::Reported {
-                    attempt, report, ..
-                },
-            ) if *attempt != run.place.attempt => {
+            (State::Running(run), Event::Reported { attempt, report, .. }) if *attempt != run.place.attempt => {
                 match learn(run.stage.earlier(), *attempt, report) {
                     Learned::Nothing => Ok(Next::Nothing),
                     Learned::NeverStarted => to(State::Running(run.with_earlier(None))),
@@ -91,9 +72,7 @@ impl Record {
                     Learned::Truth(_) => Ok(Next::Later),
                 }
             }
-            (State::Running(run), Event::LeaseAsked { attempt })
-                if *attempt != run.place.attempt =>
-            {
+            (State::Running(run), Event::LeaseAsked { attempt }) if *attempt != run.place.attempt => {
                 Err(Why::LeaseOver { attempt: *attempt })
             }
             (
@@ -107,19 +86,13 @@ impl Record {
 
             // Running, and the event is about that attempt or about the job.
             (State::Running(_), Event::Submitted) => Ok(Next::Nothing),
-            (
-                State::Running(run),
-                Event::Held | Event::Released | Event::Placed(_) | Event::NoHostCan(_),
-            ) => Err(Why::Running {
-                attempt: run.place.attempt,
-                host: run.place.host.clone(),
-            }),
-            (State::Running(run), Event::Reported { report, .. }) => {
-                Ok(match run.reported(report, starts)? {
-                    Some(state) => Next::To(state),
-                    None => Next::Nothing,
-                })
+            (State::Running(run), Event::Held | Event::Released | Event::Placed(_) | Event::NoHostCan(_)) => {
+                Err(Why::Running { attempt: run.place.attempt, host: run.place.host.clone() })
             }
+            (State::Running(run), Event::Reported { report, .. }) => Ok(match run.reported(report, starts)? {
+                Some(state) => Next::To(state),
+                None => Next::Nothing,
+            }),
             (State::Running(run), Event::OtherSpool { .. }) => match (run.ended(), starts) {
                 (Some(end), _) => to(run.finished(end, Output::Lost)),
                 (None, Starts::Once) => to(run.dead(Loss::OtherSpool)),
@@ -129,10 +102,9 @@ impl Record {
             (State::Running(run), Event::GivenUp) => match (run.ended(), starts) {
                 (Some(end), _) => to(run.finished(end, Output::Lost)),
                 (None, Starts::Once) => to(run.dead(Loss::GivenUp)),
-                (None, Starts::UntilEnd) => Err(Why::LeaseDecides {
-                    attempt: run.place.attempt,
-                    host: run.place.host.clone(),
-                }),
+                (None, Starts::UntilEnd) => {
+                    Err(Why::LeaseDecides { attempt: run.place.attempt, host: run.place.host.clone() })
+                }
             },
             (State::Running(run), Event::Delivered { attempt }) => match run.ended() {
                 Some(end) => to(run.finished(end, Output::Safe)),
@@ -141,9 +113,7 @@ impl Record {
             (State::Running(run), Event::HostSilent { since_unix, .. }) => match run.contact {
                 Contact::Heard => {
                     let since_unix = *since_unix;
-                    to(State::Running(
-                        run.with_contact(Contact::Silent { since_unix }),
-                    ))
+                    to(State::Running(run.with_contact(Contact::Silent { since_unix })))
                 }
                 Contact::Silent { .. } => Ok(Next::Nothing),
             },
@@ -160,21 +130,15 @@ impl Record {
                     (Starts::UntilEnd, None) => Err(Why::LeaseOver { attempt }),
                 }
             }
-            (State::Running(run), Event::LeaseExpired { .. }) => {
-                match (starts, run.stage.cancel()) {
-                    (Starts::Once, _) => Err(Why::NoLease),
-                    (Starts::UntilEnd, Some(cancel)) => {
-                        to(run.gone(cancel, starts, Loss::LeaseOver))
-                    }
-                    (Starts::UntilEnd, None) => Ok(Next::Nothing),
-                }
-            }
+            (State::Running(run), Event::LeaseExpired { .. }) => match (starts, run.stage.cancel()) {
+                (Starts::Once, _) => Err(Why::NoLease),
+                (Starts::UntilEnd, Some(cancel)) => to(run.gone(cancel, starts, Loss::LeaseOver)),
+                (Starts::UntilEnd, None) => Ok(Next::Nothing),
+            },
             (State::Running(run), Event::CancelAsked) => match run.stage.cancel() {
                 Some(Cancel::No) => to(State::Running(run.to_be_cancelled())),
                 Some(Cancel::Asked) => Ok(Next::Nothing),
-                None => Err(Why::Delivering {
-                    host: run.place.host.clone(),
-                }),
+                None => Err(Why::Delivering { host: run.place.host.clone() }),
             },
 
             // Ended: a resubmit leads away, and the truth about a lost attempt.
@@ -183,44 +147,28 @@ impl Record {
             (State::Finished { .. } | State::Dead(_), Event::CancelAsked)
             | (
                 State::Finished { .. } | State::Dead(_) | State::Cancelled,
-                Event::Held
-                | Event::Released
-                | Event::Placed(_)
-                | Event::NoHostCan(_)
-                | Event::GivenUp,
+                Event::Held | Event::Released | Event::Placed(_) | Event::NoHostCan(_) | Event::GivenUp,
             ) => Err(Why::HasEnded { state }),
-            (
-                State::Dead(Death::LostHost(lost)),
-                Event::Reported {
-                    attempt, report, ..
-                },
-            ) => match learn(Some(lost), *attempt, report) {
-                Learned::Nothing => Ok(Next::Nothing),
-                Learned::NeverStarted => {
-                    to(State::Dead(Death::NeverStarted(NeverStarted::GivenUp)))
+            (State::Dead(Death::LostHost(lost)), Event::Reported { attempt, report, .. }) => {
+                match learn(Some(lost), *attempt, report) {
+                    Learned::Nothing => Ok(Next::Nothing),
+                    Learned::NeverStarted => to(State::Dead(Death::NeverStarted(NeverStarted::GivenUp))),
+                    Learned::Gone(lost) => to(State::Dead(Death::LostHost(lost))),
+                    Learned::Truth(run) => to(State::Running(run)),
                 }
-                Learned::Gone(lost) => to(State::Dead(Death::LostHost(lost))),
-                Learned::Truth(run) => to(State::Running(run)),
-            },
+            }
             (
                 State::Finished { .. } | State::Dead(Death::NeverStarted(_)) | State::Cancelled,
                 Event::Reported { .. },
             ) => Ok(Next::Nothing),
-            (State::Dead(Death::LostHost(lost)), Event::Resubmitted) => to(State::Pending {
-                lost: Some(lost.clone()),
-            }),
-            (
-                State::Finished { .. } | State::Dead(Death::NeverStarted(_)) | State::Cancelled,
-                Event::Resubmitted,
-            ) => to(State::Pending { lost: None }),
+            (State::Dead(Death::LostHost(lost)), Event::Resubmitted) => to(State::Pending { lost: Some(lost.clone()) }),
+            (State::Finished { .. } | State::Dead(Death::NeverStarted(_)) | State::Cancelled, Event::Resubmitted) => {
+                to(State::Pending { lost: None })
+            }
 
             // Not running: nothing else about an attempt matters, and no lease is granted.
             (
-                State::Held { .. }
-                | State::Pending { .. }
-                | State::Finished { .. }
-                | State::Dead(_)
-                | State::Cancelled,
+                State::Held { .. } | State::Pending { .. } | State::Finished { .. } | State::Dead(_) | State::Cancelled,
                 Event::OtherSpool { .. }
                 | Event::Delivered { .. }
                 | Event::HostSilent { .. }
@@ -228,11 +176,7 @@ impl Record {
                 | Event::LeaseExpired { .. },
             ) => Ok(Next::Nothing),
             (
-                State::Held { .. }
-                | State::Pending { .. }
-                | State::Finished { .. }
-                | State::Dead(_)
-                | State::Cancelled,
+                State::Held { .. } | State::Pending { .. } | State::Finished { .. } | State::Dead(_) | State::Cancelled,
                 Event::LeaseAsked { attempt },
             ) => Err(Why::LeaseOver { attempt: *attempt }),
         }
@@ -248,11 +192,9 @@ impl Record {
             return Ok(());
         };
         match self.place_of(*attempt) {
-            Some(place) if place.spool != *spool => Err(Why::NotPlacedThere {
-                attempt: *attempt,
-                placed: place.spool,
-                reported: *spool,
-            }),
+            Some(place) if place.spool != *spool => {
+                Err(Why::NotPlacedThere { attempt: *attempt, placed: place.spool, reported: *spool })
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -261,18 +203,11 @@ impl Record {
     fn with(&self, state: State) -> Self {
         let placed = match &state {
             State::Running(run) => Some(run.place.attempt),
-            State::Held { .. }
-            | State::Pending { .. }
-            | State::Finished { .. }
-            | State::Dead(_)
-            | State::Cancelled => None,
+            State::Held { .. } | State::Pending { .. } | State::Finished { .. } | State::Dead(_) | State::Cancelled => {
+                None
+            }
         };
-        Self {
-            id: self.id,
-            starts: self.starts,
-            last: self.last.max(placed),
-            state,
-        }
+        Self { id: self.id, starts: self.starts, last: self.last.max(placed), state }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The promises, as what must be true of the model at any moment and in the end.
 
 use spool::Attempt;
-use spool::home::{Death, Loss, NeverStarted, Output, Stage, Starts, State};
+use spool::home::{Contact, Death, Loss, Lost, NeverStarted, Output, Stage, Starts, State};
 use spool::hosted::{self, Ending};
 use wire::session::End;
 
@@ -64,10 +64,8 @@ fn the_state_is_true(world: &World) {
         }
         State::Finished { end, place, output } => {
             ended_truly(world, place.attempt, end);
-            let kept = world.hosts.iter().any(|host| {
-                host.spool == place.spool && host.stands(place.attempt).is_some()
-            });
-            assert!(kept || *output == Output::Safe || world.truth.disk_replaced);
+            let delivered = world.truth.delivered.contains(&place.attempt);
+            assert!(delivered || *output == Output::Lost, "its output is not at home");
         }
         State::Dead(Death::LostHost(lost)) => {
             let process = process(world, lost.place.attempt);
@@ -86,38 +84,71 @@ fn the_state_is_true(world: &World) {
         }
         State::Cancelled => {
             assert!(of_this.all(|process| process.fate != Fate::Alive), "it is cancelled, and runs");
+            let refused = |attempt: &&Attempt| world.truth.refused.contains(attempt);
+            let newest = world.truth.accepted.iter().filter(|attempt| !refused(attempt)).max();
+            let runs = newest.and_then(|newest| process(world, *newest));
+            assert!(
+                runs.is_none_or(|process| process.fate != Fate::Alive),
+                "it is cancelled, and what was lost before the resubmit runs",
+            );
         }
     }
 }
 
-/// Names of what is remarkable about the model as it is.
-pub fn places(world: &World) -> Vec<&'static str> {
-    let loss = |loss| match loss {
-        Loss::Gone => "gone",
-        Loss::LeaseOver => "lease over",
-        Loss::GivenUp => "given up",
-        Loss::OtherSpool => "other spool",
+/// Everything that [`landmarks`] can see.
+pub const ALL_LANDMARKS: [&str; 21] = [
+    "held",
+    "held after a loss",
+    "pending",
+    "pending after a loss",
+    "placed",
+    "placed after a loss",
+    "accepted",
+    "accepted after a loss",
+    "started",
+    "delivering",
+    "finished",
+    "finished, output lost",
+    "dead",
+    "never started: no host can",
+    "never started: given up",
+    "lost: gone",
+    "lost: lease over",
+    "lost: given up",
+    "lost: other spool",
+    "cancelled",
+    "host silent",
+];
+
+/// What is remarkable about the model as it is.
+pub fn landmarks(world: &World) -> Vec<&'static str> {
+    let loss = |lost: &Lost| match lost.loss {
+        Loss::Gone => "lost: gone",
+        Loss::LeaseOver => "lost: lease over",
+        Loss::GivenUp => "lost: given up",
+        Loss::OtherSpool => "lost: other spool",
+    };
+    let after = |lost: &Option<Lost>, plain, after| match lost {
+        None => vec![plain],
+        Some(lost) => vec![after, loss(lost)],
     };
     match world.home.record.state() {
-        State::Held { lost: None } => vec!["held"],
-        State::Pending { lost: None } => vec!["pending"],
-        State::Held { lost: Some(lost) } => vec!["held, lost", loss(lost.loss)],
-        State::Pending { lost: Some(lost) } => vec!["pending, lost", loss(lost.loss)],
+        State::Held { lost } => after(lost, "held", "held after a loss"),
+        State::Pending { lost } => after(lost, "pending", "pending after a loss"),
+        State::Running(run) if run.contact != Contact::Heard => vec!["host silent"],
         State::Running(run) => match &run.stage {
-            Stage::Placed { earlier, .. } => {
-                vec![if earlier.is_some() { "placed after lost" } else { "placed" }]
-            }
-            Stage::Accepted { earlier, .. } => {
-                vec![if earlier.is_some() { "accepted after lost" } else { "accepted" }]
-            }
+            Stage::Placed { earlier, .. } => after(earlier, "placed", "placed after a loss"),
+            Stage::Accepted { earlier, .. } => after(earlier, "accepted", "accepted after a loss"),
             Stage::Started { .. } => vec!["started"],
             Stage::Delivering(_) => vec!["delivering"],
         },
         State::Finished { output: Output::Safe, .. } => vec!["finished"],
-        State::Finished { output: Output::Lost, .. } => vec!["finished without output"],
-        State::Dead(Death::LostHost(lost)) => vec!["dead: lost host", loss(lost.loss)],
-        State::Dead(Death::NeverStarted(NeverStarted::NoHostCan(_))) => vec!["dead: no host can"],
-        State::Dead(Death::NeverStarted(NeverStarted::GivenUp)) => vec!["dead: given up, refused"],
+        State::Finished { output: Output::Lost, .. } => vec!["finished, output lost"],
+        State::Dead(Death::LostHost(lost)) => vec!["dead", loss(lost)],
+        State::Dead(Death::NeverStarted(NeverStarted::NoHostCan(_))) => {
+            vec!["never started: no host can"]
+        }
+        State::Dead(Death::NeverStarted(NeverStarted::GivenUp)) => vec!["never started: given up"],
         State::Cancelled => vec!["cancelled"],
     }
 }
@@ -162,9 +193,7 @@ fn ended_truly(world: &World, attempt: Attempt, end: &End) {
 }
 
 fn end_is_known(world: &World, attempt: Attempt) -> bool {
-    world.hosts.iter().any(|host| {
-        matches!(host.stands(attempt), Some(hosted::State::Ended(Ending::Itself(_))))
-    })
+    world.hosts.iter().any(|host| matches!(host.stands(attempt), Some(hosted::State::Ended(Ending::Itself(_)))))
 }
 
 fn process(world: &World, attempt: Attempt) -> Option<&Process> {

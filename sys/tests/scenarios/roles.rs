@@ -35,6 +35,7 @@ fn describe() {
     say(&format!("ignored {:?}", signal::ignored_at_start()));
     say(&format!("blocked {}", blocked.trim()));
     say(&format!("descriptors {:?}", descriptors()));
+    say(&format!("dumpable {}", dumpable()));
     // SAFETY: getpgid takes a plain number.
     say(&format!("own group {}", unsafe { libc::getpgid(0) } == own));
 }
@@ -47,6 +48,12 @@ fn descriptors() -> Vec<String> {
     names.retain(|name| fs::read_link(format!("/proc/self/fd/{name}")).is_ok());
     names.sort();
     names
+}
+
+/// Whether this process may dump core.
+pub fn dumpable() -> i32 {
+    // SAFETY: it takes plain numbers.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) }
 }
 
 /// Changes the modes of its terminal.

@@ -10,6 +10,7 @@ use sys::{descriptors, limits, signal};
 
 use crate::harness::scenarios;
 use crate::leader::{output_of, plan, rest_of, role, standard, words};
+use crate::roles::dumpable;
 
 scenarios![
     a_missing_program_is_said_to_be_missing,
@@ -24,6 +25,7 @@ scenarios![
     the_argument_space_is_what_the_kernel_gives,
     what_a_job_used_comes_with_its_end,
     a_start_leaves_no_descriptor_open,
+    job_and_starter_may_dump_core,
 ];
 
 fn a_missing_program_is_said_to_be_missing() {
@@ -222,4 +224,12 @@ fn a_start_leaves_no_descriptor_open() {
         let _ = start(&plan(&argv, standard()));
     }
     assert_eq!(count(), before);
+}
+
+/// During the start nobody may; see `without_core_dumps`.
+fn job_and_starter_may_dump_core() {
+    let argv = role(&["describe"]);
+    let (text, _) = output_of(|output| start(&plan(&argv, [output; 3])));
+    assert!(text.contains("dumpable 1\n"), "{text}");
+    assert_eq!(dumpable(), 1);
 }

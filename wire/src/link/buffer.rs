@@ -81,6 +81,14 @@ impl Buffer {
     }
 }
 
+#[cfg(test)]
+impl Buffer {
+    /// Bytes of memory that belong to it now.
+    pub(super) fn allocated(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         give_to_pool(std::mem::take(&mut self.bytes));

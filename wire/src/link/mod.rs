@@ -144,12 +144,10 @@ impl<S: Read + Write> Link<S> {
         flushed.map(|()| received)
     }
 
-    fn receive_into(
-        &mut self,
-        input: &mut Buffer,
-        budget: usize,
-        sink: &mut Sink<'_>,
-    ) -> Result<Received, LinkError> {
+    fn receive_into(&mut self, input: &mut Buffer, budget: usize, sink: &mut Sink<'_>) -> Result<Received, LinkError> {
+        if self.tls.as_ref().is_some_and(|tls| tls.peer_closed()) {
+            return Ok(Received::Closed);
+        }
         let mut left = budget;
         while left > 0 {
             let space = input.space(tls::LONGEST_RECORD);
@@ -237,7 +235,7 @@ impl<S: Read + Write> Link<S> {
             } else {
                 self.advance(Turn::Write(&gathered))?;
                 gathered.clear();
-                for piece in payload.chunks(65536) { self.advance(Turn::Write(piece))?; if self.output.filled().len()<=80000 { self.flush()?; } }
+                self.advance(Turn::Write(payload))?;
             }
         }
         if !gathered.is_empty() {
@@ -267,11 +265,8 @@ impl<S: Read + Write> Link<S> {
                 continue;
             }
             let pieces = [IoSlice::new(self.output.filled()), IoSlice::new(payload)];
-            let written = match self.socket.write_vectored(&pieces) {
-                Ok(written) => written,
-                // The next flush meets the same error and knows what to do with it.
-                Err(_) => 0,
-            };
+            // The next flush meets the same error and knows what to do with it.
+            let written = self.socket.write_vectored(&pieces).unwrap_or(0);
             let before = self.output.filled().len();
             self.output.take(written.min(before));
             self.output.append(&payload[written.saturating_sub(before)..]);
@@ -300,3 +295,6 @@ impl<S: Read + Write> Link<S> {
 }
 
 const _: () = assert!(SIZE > crate::session::CHUNK + 2 * GATHERED);
+
+#[cfg(test)]
+mod tests;

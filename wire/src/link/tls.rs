@@ -5,9 +5,7 @@ use std::fmt;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{
-    AppDataRecord, ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
-};
+use rustls::unbuffered::{AppDataRecord, ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic};
 
 use super::buffer::Buffer;
 use super::{LinkError, Sink};
@@ -28,6 +26,8 @@ const OWN_MESSAGES: usize = 8 * 1024;
 pub(super) struct Tls {
     side: Side,
     peer_closed: bool,
+    /// After an error rustls wants to be left alone.
+    failed: Option<rustls::Error>,
 }
 
 enum Side {
@@ -59,11 +59,11 @@ enum Step {
 
 impl Tls {
     pub(super) fn client(connection: UnbufferedClientConnection) -> Self {
-        Self { side: Side::Client(connection), peer_closed: false }
+        Self { side: Side::Client(connection), peer_closed: false, failed: None }
     }
 
     pub(super) fn server(connection: UnbufferedServerConnection) -> Self {
-        Self { side: Side::Server(connection), peer_closed: false }
+        Self { side: Side::Server(connection), peer_closed: false, failed: None }
     }
 
     pub(super) fn handshaking(&self) -> bool {
@@ -100,11 +100,7 @@ impl Tls {
             match step {
                 Ok(Step::Done) => return Ok(()),
                 Ok(Step::Again | Step::PeerClosed) => {}
-                Err(error) => {
-                    // The peer is told why, if rustls has words for it.
-                    while let (_, Ok(Step::Again)) = self.step(input.filled_mut(), output, sink, Turn::Read) {}
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -135,12 +131,56 @@ impl Tls {
         sink: &mut Sink<'_>,
         turn: Turn<'_>,
     ) -> (usize, Result<Step, LinkError>) {
-        let (discard, step) = match &mut self.side {
-            Side::Client(connection) => step(connection.process_tls_records(input), output, sink, turn),
-            Side::Server(connection) => step(connection.process_tls_records(input), output, sink, turn),
-        };
+        if let Some(error) = &self.failed {
+            return (0, Err(error.clone().into()));
+        }
+        let (discard, step) = self.side.step(input, output, sink, turn);
         self.peer_closed |= matches!(step, Ok(Step::PeerClosed));
+        if let Err(LinkError::Tls(error)) = &step {
+            self.failed = Some(error.clone());
+            self.side.last_words(input, output);
+        }
         (discard, step)
+    }
+}
+
+impl Side {
+    fn step(
+        &mut self,
+        input: &mut [u8],
+        output: &mut Buffer,
+        sink: &mut Sink<'_>,
+        turn: Turn<'_>,
+    ) -> (usize, Result<Step, LinkError>) {
+        match self {
+            Self::Client(connection) => step(connection.process_tls_records(input), output, sink, turn),
+            Self::Server(connection) => step(connection.process_tls_records(input), output, sink, turn),
+        }
+    }
+
+    /// Tells the peer why, after an error. Not one call more: rustls would read the same input
+    /// again and meet the same error.
+    fn last_words(&mut self, input: &mut [u8], output: &mut Buffer) {
+        let nothing: &mut Sink<'_> = &mut |_| Ok(());
+        loop {
+            let has_words = match self {
+                Self::Client(connection) => connection.wants_write(),
+                Self::Server(connection) => connection.wants_write(),
+            };
+            if !has_words || self.step(input, output, nothing, Turn::Read).1.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Tls {
+    pub(super) fn with_server<R>(&mut self, run: impl FnOnce(&mut UnbufferedServerConnection) -> R) -> R {
+        match &mut self.side {
+            Side::Server(connection) => run(connection),
+            Side::Client(_) => panic!("this is a client"),
+        }
     }
 }
 

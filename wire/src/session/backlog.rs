@@ -143,3 +143,91 @@ impl Backlog {
         blocks + self.spare.len() * CHUNK + self.blocks.capacity() * size_of::<Block>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a test does to a backlog.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Append(usize),
+        Read { limit: usize, filled: usize },
+        Forget(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let count = || prop_oneof![0..10usize, 0..9000usize, 0..600_000usize];
+        prop_oneof![
+            count().prop_map(Step::Append),
+            (count(), count()).prop_map(|(limit, filled)| Step::Read { limit, filled }),
+            count().prop_map(Step::Forget),
+        ]
+    }
+
+    fn whole(backlog: &Backlog) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.len() < backlog.len() {
+            let piece = backlog.piece(bytes.len());
+            assert!(!piece.is_empty() && piece.len() <= CHUNK);
+            bytes.extend_from_slice(piece);
+        }
+        assert_eq!(backlog.piece(bytes.len()), b"");
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn bytes_come_out_in_the_order_they_went_in(steps in proptest::collection::vec(step(), 0..40)) {
+            let (mut backlog, mut model) = (Backlog::default(), Vec::new());
+            let mut numbers = (0..=250u8).cycle();
+            for step in steps {
+                match step {
+                    Step::Append(count) => {
+                        let bytes: Vec<u8> = numbers.by_ref().take(count).collect();
+                        backlog.append(&bytes);
+                        model.extend_from_slice(&bytes);
+                    }
+                    Step::Read { limit, filled } => {
+                        let room = backlog.room(limit);
+                        prop_assert!(room.len() >= limit.min(1024) && room.len() <= limit.min(CHUNK));
+                        let filled = filled.min(room.len());
+                        room[..filled].fill_with(|| numbers.next().expect("it never ends"));
+                        model.extend_from_slice(&room[..filled]);
+                        backlog.filled(filled);
+                    }
+                    Step::Forget(count) => {
+                        backlog.forget(count);
+                        model.drain(..count.min(model.len()));
+                    }
+                }
+                prop_assert_eq!(backlog.len(), model.len());
+                prop_assert!(whole(&backlog) == model);
+                prop_assert!(backlog.len() > 0 || backlog.allocated() == 0, "nothing is kept, so nothing is held");
+            }
+        }
+    }
+
+    #[test]
+    fn a_few_bytes_cost_one_small_block() {
+        let mut backlog = Backlog::default();
+        backlog.append(b"$ ");
+        assert!(backlog.allocated() < FIRST_BLOCK + 1024);
+    }
+
+    #[test]
+    fn emptied_blocks_are_used_again_while_there_is_more() {
+        let mut backlog = Backlog::default();
+        backlog.append(&[0; 1 << 20]);
+        let held = backlog.allocated();
+        for _ in 0..100 {
+            backlog.forget(1 << 18);
+            backlog.append(&[0; 1 << 18]);
+        }
+        assert!(backlog.allocated() <= held + 2 * CHUNK);
+    }
+}

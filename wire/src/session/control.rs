@@ -173,9 +173,9 @@ impl Control {
 
     /// `None` for a message that a newer release invented.
     fn parse(body: &[u8]) -> Result<Option<Self>, ProtocolError> {
-        serde_json::from_slice(body).map(Some).or_else(|error| {
-            if is_unknown(body) { Ok(None) } else { Err(ProtocolError::Control(error)) }
-        })
+        serde_json::from_slice(body)
+            .map(Some)
+            .or_else(|error| if is_unknown(body) { Ok(None) } else { Err(ProtocolError::Control(error)) })
     }
 }
 
@@ -250,5 +250,83 @@ impl Buffer {
     /// Heap bytes held.
     pub(super) fn allocated(&self) -> usize {
         self.bytes.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::RefusalKind;
+
+    fn one_of_each() -> Vec<Control> {
+        let refusal = Refusal { message: "host b: no".into(), kind: RefusalKind::Failed };
+        let outcome = Outcome::Killed { signal: "TERM".into(), core: false };
+        vec![
+            Control::Start(StartInfo::default()),
+            Control::Resize(Size { rows: 24, columns: 80, x_pixels: 0, y_pixels: 0 }),
+            Control::Signal("INT".into()),
+            Control::Foreground(true),
+            Control::Modes(Modes { characters: vec![3, 28], ..Modes::default() }),
+            Control::Closed(Stream::Stdout),
+            Control::Detach,
+            Control::Started,
+            Control::StartFailed(refusal),
+            Control::Stopped("TSTP".into()),
+            Control::Continued,
+            Control::Notice("a line".into()),
+            Control::Gap(Gap { stream: Stream::Tty, bytes: None }),
+            Control::End(End { outcome, usage: Usage::default() }),
+        ]
+    }
+
+    /// The texts that a newer release will have to understand.
+    const GOLDEN: [&str; 14] = [
+        r#"{"start":{"size":null,"modes":null,"foreground":false}}"#,
+        r#"{"resize":{"rows":24,"columns":80,"x_pixels":0,"y_pixels":0}}"#,
+        r#"{"signal":"INT"}"#,
+        r#"{"foreground":true}"#,
+        r#"{"modes":{"input":0,"output":0,"control":0,"local":0,"characters":[3,28],"input_speed":0,"output_speed":0}}"#,
+        r#"{"closed":"stdout"}"#,
+        r#""detach""#,
+        r#""started""#,
+        r#"{"start_failed":{"message":"host b: no","kind":"failed"}}"#,
+        r#"{"stopped":"TSTP"}"#,
+        r#""continued""#,
+        r#"{"notice":"a line"}"#,
+        r#"{"gap":{"stream":"tty","bytes":null}}"#,
+        r#"{"end":{"outcome":{"killed":{"signal":"TERM","core":false}},"usage":{"wall_us":0,"user_us":0,"system_us":0,"max_rss_kib":0}}}"#,
+    ];
+
+    #[test]
+    fn messages_are_written_as_they_always_were() {
+        for ((message, text), name) in one_of_each().iter().zip(GOLDEN).zip(Control::NAMES) {
+            assert_eq!(String::from_utf8(message.encode()).expect("JSON"), text);
+            assert!(text.contains(&format!("\"{name}\"")), "{name} is not the name of {text}");
+            assert_eq!(Control::parse(text.as_bytes()).expect("we wrote it").as_ref(), Some(message));
+        }
+    }
+
+    #[test]
+    fn every_message_of_this_release_is_known_by_name() {
+        for (place, message) in one_of_each().iter().enumerate() {
+            // A new variant is added to this list, to NAMES and to GOLDEN.
+            let expected = match message {
+                Control::Start(_) => 0,
+                Control::Resize(_) => 1,
+                Control::Signal(_) => 2,
+                Control::Foreground(_) => 3,
+                Control::Modes(_) => 4,
+                Control::Closed(_) => 5,
+                Control::Detach => 6,
+                Control::Started => 7,
+                Control::StartFailed(_) => 8,
+                Control::Stopped(_) => 9,
+                Control::Continued => 10,
+                Control::Notice(_) => 11,
+                Control::Gap(_) => 12,
+                Control::End(_) => 13,
+            };
+            assert_eq!(place, expected);
+        }
     }
 }

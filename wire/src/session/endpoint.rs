@@ -197,8 +197,14 @@ impl Endpoint {
         self.connection.as_ref().is_some_and(|connection| connection.peer.is_some())
     }
 
+    /// Whether [`Endpoint::room`] would give any; allocates nothing.
+    pub fn has_room(&self, stream: Stream) -> bool {
+        self.sends(stream) && self.outgoing[stream as usize].free() > 0
+    }
+
     /// Space to read into, contiguous and at most [`CHUNK`] bytes; empty: the window is full, do
-    /// not read. Nothing may happen to this end between it and [`Endpoint::filled`].
+    /// not read. It is less than 1 KiB only where the window has no more. Nothing may happen to
+    /// this end between it and [`Endpoint::filled`].
     pub fn room(&mut self, stream: Stream) -> &mut [u8] {
         if !self.sends(stream) {
             return &mut [];

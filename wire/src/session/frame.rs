@@ -140,10 +140,7 @@ impl Default for State {
 
 impl Reader {
     /// Takes the next piece from the front of `input`; `None`: more input is needed.
-    pub(super) fn next<'a>(
-        &mut self,
-        input: &mut &'a [u8],
-    ) -> Result<Option<Piece<'a>>, ProtocolError> {
+    pub(super) fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Piece<'a>>, ProtocolError> {
         loop {
             match &mut self.state {
                 State::Header { bytes, have } => {
@@ -154,12 +151,8 @@ impl Reader {
                     let (kind, length) = Kind::parse(*bytes)?;
                     self.state = match kind {
                         Kind::Data(stream) => State::Data { stream, left: length },
-                        Kind::Ack(_) | Kind::Skip(_) => {
-                            State::Offset { kind, bytes: [0; 8], have: 0 }
-                        }
-                        Kind::Hello | Kind::Refused => {
-                            State::Text { kind, bytes: Vec::new(), left: length }
-                        }
+                        Kind::Ack(_) | Kind::Skip(_) => State::Offset { kind, bytes: [0; 8], have: 0 },
+                        Kind::Hello | Kind::Refused => State::Text { kind, bytes: Vec::new(), left: length },
                         Kind::Eof(stream) => {
                             self.state = State::default();
                             return Ok(Some(Piece::Eof(stream)));
@@ -227,4 +220,68 @@ fn fill(space: &mut [u8], input: &mut &[u8]) -> usize {
     space[..piece.len()].copy_from_slice(piece);
     *input = rest;
     piece.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8], piece: usize) -> Result<Vec<String>, ProtocolError> {
+        let mut reader = Reader::default();
+        let mut pieces = Vec::new();
+        for mut input in bytes.chunks(piece) {
+            while let Some(piece) = reader.next(&mut input)? {
+                pieces.push(format!("{piece:?}"));
+            }
+            assert!(input.is_empty());
+        }
+        Ok(pieces)
+    }
+
+    #[test]
+    fn every_header_reads_back() {
+        for byte in 0..=255u8 {
+            let Ok(kind) = Kind::from_byte(byte) else { continue };
+            assert_eq!(kind.byte(), byte);
+            let (shortest, longest) = kind.lengths();
+            for length in [shortest, longest] {
+                assert_eq!(Kind::parse(kind.header(length)).expect("we wrote it"), (kind, length));
+            }
+            let mut header = kind.header(longest);
+            let too_long = (longest as u32 + 1).to_be_bytes();
+            header[1..].copy_from_slice(&too_long[1..]);
+            assert!(matches!(Kind::parse(header), Err(ProtocolError::Length { .. })), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn frames_are_read_from_input_cut_anywhere() {
+        let bytes = [
+            b"\x01\x00\x00\x02{}".as_slice(),
+            b"\x02\x00\x00\x00",
+            b"\x11\x00\x00\x01i",
+            b"\x21\x00\x00\x00",
+            b"\x32\x00\x00\x08\x00\x00\x00\x00\x00\x00\x01\x02",
+            b"\x44\x00\x00\x08\x80\x00\x00\x00\x00\x00\x00\x00",
+        ]
+        .concat();
+        let expected = [
+            r"Hello([123, 125])",
+            r"Refused([])",
+            r"Data(Stdin, [105])",
+            r"Eof(Stdin)",
+            r"Ack(Stdout, 258)",
+            r"Skip(Tty, 9223372036854775808)",
+        ];
+        for piece in 1..=bytes.len() {
+            assert_eq!(read(&bytes, piece).expect("in order"), expected);
+        }
+    }
+
+    #[test]
+    fn a_header_alone_allocates_nothing() {
+        let mut reader = Reader::default();
+        assert_eq!(reader.next(&mut &b"\x01\x01\x00\x00"[..]).expect("so far"), None);
+        assert_eq!(reader.allocated(), 0);
+    }
 }

@@ -28,15 +28,7 @@ enum Eof {
 
 impl Incoming {
     pub(super) fn new(stream: Stream) -> Self {
-        Self {
-            stream,
-            received: 0,
-            waiting: 0,
-            told: 0,
-            due: false,
-            eof: Eof::No,
-            kept: Backlog::default(),
-        }
+        Self { stream, received: 0, waiting: 0, told: 0, due: false, eof: Eof::No, kept: Backlog::default() }
     }
 
     pub(super) fn received(&self) -> u64 {
@@ -106,11 +98,7 @@ impl Incoming {
     }
 
     pub(super) fn consumed(&mut self, count: usize) {
-        debug_assert!(
-            count as u64 <= self.waiting,
-            "more of {:?} is consumed than was received",
-            self.stream
-        );
+        debug_assert!(count as u64 <= self.waiting, "more of {:?} is consumed than was received", self.stream);
         self.kept.forget(count);
         self.waiting = self.waiting.saturating_sub(count as u64);
     }

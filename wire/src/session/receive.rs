@@ -8,10 +8,7 @@ impl Endpoint {
     /// Takes one event from the front of `input`; `None`: more input is needed. Data is given
     /// out piecewise as it comes. After an error the connection must be given up with
     /// [`Endpoint::lost`]; the session may go on with another.
-    pub fn receive<'a>(
-        &mut self,
-        input: &mut &'a [u8],
-    ) -> Result<Option<Event<'a>>, ProtocolError> {
+    pub fn receive<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, ProtocolError> {
         loop {
             if let Some(event) = self.waiting_event()? {
                 return Ok(Some(event));
@@ -64,9 +61,7 @@ impl Endpoint {
             Piece::Ack(stream, _) if !stream.is_sent_by(by_us) => {
                 return Err(ProtocolError::WrongSide(byte));
             }
-            Piece::Data(stream, _) | Piece::Eof(stream) | Piece::Skip(stream, _)
-                if !stream.is_sent_by(by_peer) =>
-            {
+            Piece::Data(stream, _) | Piece::Eof(stream) | Piece::Skip(stream, _) if !stream.is_sent_by(by_peer) => {
                 return Err(ProtocolError::WrongSide(byte));
             }
             Piece::Eof(Stream::Control) | Piece::Skip(Stream::Control, _) => {

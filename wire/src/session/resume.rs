@@ -64,8 +64,12 @@ impl Endpoint {
         self.check(hello)?;
         let first = self.connection.as_ref().is_some_and(|connection| connection.first);
         let resumed = if first || (self.side == Side::Runner && hello.kind == HelloKind::Start) {
-            // Nothing can be lost, and the client may have sent more already.
+            // Nothing can be lost. The client may have sent more already, and the runner may have
+            // acknowledged it.
             self.memory = Memory::Whole;
+            for stream in Stream::ALL {
+                self.outgoing[stream as usize].acknowledged(hello.consumed[stream as usize])?;
+            }
             Resumed::default()
         } else if self.memory == Memory::Lost {
             self.adopt(hello)
@@ -114,11 +118,10 @@ impl Endpoint {
                 return Err(ProtocolError::AlreadyStarted);
             }
             if starts || connection.first {
-                for offset in [received, oldest] {
-                    if offset > 0 {
-                        return Err(impossible(offset));
-                    }
+                if oldest > 0 {
+                    return Err(impossible(oldest));
                 }
+                outgoing.check(received, consumed)?;
             } else if self.memory == Memory::Lost || !stream.is_sent_by(self.side) {
                 // Whatever the peer says is so.
             } else if !hello.fresh {
@@ -149,10 +152,7 @@ impl Endpoint {
         let mut resumed = Resumed::default();
         let control = Stream::Control as usize;
         // Half a message can go on only if the peer still has its other half.
-        if hello.fresh
-            && (self.side == Side::Runner
-                || hello.oldest[control] >= self.incoming[control].received())
-        {
+        if hello.fresh && (self.side == Side::Runner || hello.oldest[control] >= self.incoming[control].received()) {
             let half = self.messages.clear();
             self.incoming[control].consumed(half);
         }

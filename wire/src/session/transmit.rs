@@ -76,9 +76,7 @@ impl Endpoint {
         }
         let next = self.next_of_streams();
         let eagerly = next.is_some() || self.ending;
-        let due = Stream::ALL.into_iter().find(|stream| {
-            self.incoming[*stream as usize].is_due(eagerly)
-        });
+        let due = Stream::ALL.into_iter().find(|stream| self.incoming[*stream as usize].is_due(eagerly));
         match due {
             Some(stream) => Some(Plan::Ack(stream)),
             None => next.map(|(stream, next)| Plan::Send(stream, next)),
@@ -86,16 +84,14 @@ impl Endpoint {
     }
 
     fn next_of_streams(&self) -> Option<(Stream, Next)> {
-        let others_sent = !Stream::ALL[1..]
-            .iter()
-            .any(|stream| self.outgoing[*stream as usize].has_unsent());
+        let others_sent = !Stream::ALL[1..].iter().any(|stream| self.outgoing[*stream as usize].has_unsent());
         let next = |stream: Stream| {
             let next = self.outgoing[stream as usize].next(others_sent)?;
             Some((stream, next))
         };
-        next(Stream::Control).or_else(|| next(Stream::Tty)).or_else(|| {
-            (1..=PIPES.len()).find_map(|step| next(PIPES[(self.turn + step) % PIPES.len()]))
-        })
+        next(Stream::Control)
+            .or_else(|| next(Stream::Tty))
+            .or_else(|| (1..=PIPES.len()).find_map(|step| next(PIPES[(self.turn + step) % PIPES.len()])))
     }
 
     fn offset_frame(&mut self, kind: Kind, offset: u64) -> Frame<'_> {

@@ -84,8 +84,9 @@ pub enum Event {
         /// The host's rank at this instant.
         rank: f64,
     },
-    /// No answer to the question, or the question could not be sent. The deadline alone
-    /// means the same; this only tells it earlier.
+    /// No answer will come: the question could not be sent, or the connection broke. Tell
+    /// first, with `HostsChanged`, if the table calls the host unavailable now. An answer
+    /// that is only late needs no event: the dispatcher has its deadline.
     Silent {
         /// Which job.
         id: JobId,
@@ -121,6 +122,8 @@ pub enum Event {
         id: JobId,
         /// Where.
         host: HostName,
+        /// The host's rank after this end, if it said so.
+        rank: Option<f64>,
     },
     /// Nobody wants it any more.
     Cancelled {

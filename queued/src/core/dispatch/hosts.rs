@@ -1,68 +1,64 @@
 //! What a home knows of the hosts: the news, corrected by what it has heard from the host
 //! itself since, and by its own starts that no news can show yet.
+//!
+//! For each queue there is a flat list of views, one for each host, so that the best of ten
+//! thousand hosts is found without looking anything up.
 
-use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
-
-use wire::news::{HostState, QueueState};
+use std::collections::HashMap;
 
 use super::event::HostNews;
+use super::host::{Host, QueueNumber};
 use crate::core::names::{HostName, QueueName};
-use crate::core::rank::{Figures, RankRule};
+use crate::core::rank::RankRule;
 use crate::core::time::Millis;
-
-/// News may have been under way for this long: what happened so short before it was heard
-/// counts beside it.
-pub const UNDER_WAY: Duration = Duration::from_secs(2);
-
-/// How long a host that let a question time out is not asked again, unless it is heard.
-pub const SUSPECTED: Duration = Duration::from_secs(5);
-
-/// How long a host's answer that a queue is full is believed without asking again. Shorter
-/// than a host remembers who waits.
-pub const FULL: Duration = Duration::from_secs(20);
-
-/// One host.
-#[derive(Debug)]
-pub struct Host {
-    pub name: HostName,
-    /// Why it cannot be asked, in words that follow its name.
-    pub unavailable: Option<String>,
-    pub gone: bool,
-    state: HostState,
-    heard: Millis,
-    /// Tasks that want a CPU there, as far as this home knows.
-    busy: f64,
-    /// Questions without an answer: each may be a start.
-    asked: u32,
-    /// Own starts and ends that the next news may not show yet.
-    recent: VecDeque<(Millis, f64)>,
-    /// Since when it owes an answer.
-    suspected: Option<Millis>,
-    /// Queues it said are full, when, and in which words.
-    full: Vec<(QueueName, Millis, String)>,
-    rules: Vec<(QueueName, RankRule)>,
-}
-
-/// Whether a host can take a job of a queue, as far as this home knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opening {
-    /// It may have room.
-    Open,
-    /// By the news it has none; it has not said so itself.
-    SeemsFull,
-    /// It said so itself, and remembers that this home waits.
-    Full,
-    /// It does not know this queue.
-    NoQueue,
-}
 
 /// All hosts; a host keeps its number for ever.
 #[derive(Debug, Default)]
 pub struct Hosts {
     list: Vec<Host>,
     numbers: HashMap<HostName, usize>,
-    rules: HashMap<QueueName, RankRule>,
+    queues: Vec<QueueName>,
+    /// By queue and host.
+    views: Vec<Vec<View>>,
+    /// By queue, for hosts that have no own one.
+    rules: Vec<RankRule>,
+}
+
+/// What a start in one queue on one host looks like.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    pub rank: f64,
+    /// The part of its CPUs that is free.
+    pub spare: f64,
+    /// When the newest word about it was said.
+    pub said: Millis,
+    pub opening: Opening,
+    /// The host said that the queue is full, and is believed until then.
+    pub full_until: Millis,
+    /// The host owes an answer, and others are asked before it until then.
+    pub suspected_until: Millis,
+}
+
+/// Whether a host can take a job of a queue, by the news and what was heard since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// It may have room.
+    Open,
+    /// It seems to have none.
+    Full,
+    /// As `Full`, but a question is under way that may tell.
+    FullIfAsked,
+    /// It does not know this queue.
+    NoQueue,
+    /// It cannot be asked, or is gone.
+    Unavailable,
+}
+
+impl View {
+    /// Whether it may be asked in the hope that it has room.
+    pub fn is_open(&self, now: Millis) -> bool {
+        self.opening == Opening::Open && self.full_until <= now
+    }
 }
 
 impl Hosts {
@@ -70,49 +66,95 @@ impl Hosts {
         self.numbers.get(name).copied()
     }
 
+    /// The hosts that are members, with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &Host)> {
-        self.list.iter().enumerate().filter(|(_, host)| !host.gone)
+        self.list.iter().enumerate().filter(|(_, host)| !host.is_gone())
     }
 
     pub fn known(&self) -> Vec<HostName> {
         self.iter().map(|(_, host)| host.name.clone()).collect()
     }
 
+    /// Every host ever known as it looks to a start in `queue`, by number.
+    pub fn views(&self, queue: QueueNumber) -> &[View] {
+        &self.views[queue.0]
+    }
+
+    pub fn view(&self, host: usize, queue: QueueNumber) -> &View {
+        &self.views[queue.0][host]
+    }
+
+    /// Whether any queue there may have room.
+    pub fn has_room(&self, now: Millis, number: usize) -> bool {
+        self.views.iter().any(|views| views[number].is_open(now))
+    }
+
+    /// The number of a queue, made when it is new.
+    pub fn queue(&mut self, name: &str) -> QueueNumber {
+        let known = self.queues.iter().position(|queue| queue.as_str() == name);
+        QueueNumber(known.unwrap_or_else(|| {
+            self.queues.push(name.into());
+            self.rules.push(RankRule::default());
+            let queue = QueueNumber(self.views.len());
+            let views = self.list.iter().map(|host| host.view(queue, RankRule::default()));
+            self.views.push(views.collect());
+            queue.0
+        }))
+    }
+
     /// Takes a record from the table. Gives the host's number.
     pub fn learn(&mut self, news: HostNews) -> usize {
-        let number = *self.numbers.entry(news.host.clone()).or_insert(self.list.len());
-        if number == self.list.len() {
-            self.list.push(Host::new(news));
-        } else {
-            self.list[number].learn(news);
+        let known = self.numbers.get(&news.host).copied();
+        let number = known.unwrap_or(self.list.len());
+        if known.is_none() {
+            self.numbers.insert(news.host.clone(), number);
+            self.list.push(Host::new(news.host.clone()));
+            for (queue, views) in self.views.iter_mut().enumerate() {
+                views.push(self.list[number].view(QueueNumber(queue), self.rules[queue]));
+            }
         }
+        let HostNews { state, heard, unavailable, .. } = news;
+        if self.list[number].learn(&state, heard, unavailable) {
+            for state in &state.queues {
+                let queue = self.queue(&state.queue);
+                self.list[number].learn_queue(queue, state);
+            }
+        }
+        self.refresh(number);
         number
     }
 
-    pub fn forget(&mut self, name: &HostName) {
-        if let Some(number) = self.number(name) {
-            self.list[number].gone = true;
-        }
+    pub fn forget(&mut self, number: usize) {
+        self.list[number].forget();
+        self.refresh(number);
+    }
+
+    /// Changes what is known of a host.
+    pub fn change<R>(&mut self, number: usize, change: impl FnOnce(&mut Host) -> R) -> R {
+        let result = change(&mut self.list[number]);
+        self.refresh(number);
+        result
     }
 
     /// The formula of `queue` on `host`, or on all hosts that have no own one.
-    pub fn ranked(&mut self, queue: QueueName, host: Option<&HostName>, rule: RankRule) {
+    pub fn ranked(&mut self, queue: &QueueName, host: Option<&HostName>, rule: RankRule) {
+        let queue = self.queue(queue.as_str());
         match host.map(|host| self.number(host)) {
-            None => {
-                self.rules.insert(queue, rule);
-            }
-            Some(Some(number)) => {
-                let rules = &mut self.list[number].rules;
-                rules.retain(|(other, _)| *other != queue);
-                rules.push((queue, rule));
-            }
+            None => self.rules[queue.0] = rule,
+            Some(Some(number)) => self.list[number].ranked(queue, rule),
             Some(None) => {}
         }
+        (0..self.list.len()).for_each(|number| self.refresh(number));
     }
 
-    pub fn rule(&self, number: usize, queue: &QueueName) -> RankRule {
-        let own = self.list[number].rules.iter().find(|(other, _)| other == queue).map(|(_, rule)| *rule);
-        own.or_else(|| self.rules.get(queue).copied()).unwrap_or_default()
+    pub fn rule(&self, number: usize, queue: QueueNumber) -> RankRule {
+        self.list[number].rule(queue).unwrap_or(self.rules[queue.0])
+    }
+
+    fn refresh(&mut self, number: usize) {
+        for (queue, views) in self.views.iter_mut().enumerate() {
+            views[number] = self.list[number].view(QueueNumber(queue), self.rules[queue]);
+        }
     }
 }
 
@@ -121,143 +163,5 @@ impl std::ops::Index<usize> for Hosts {
 
     fn index(&self, number: usize) -> &Host {
         &self.list[number]
-    }
-}
-
-impl std::ops::IndexMut<usize> for Hosts {
-    fn index_mut(&mut self, number: usize) -> &mut Host {
-        &mut self.list[number]
-    }
-}
-
-impl Host {
-    fn new(news: HostNews) -> Self {
-        let busy = news.state.runnable + f64::from(news.state.starting);
-        Self {
-            name: news.host,
-            unavailable: news.unavailable,
-            gone: false,
-            state: news.state,
-            heard: news.heard,
-            busy,
-            asked: 0,
-            recent: VecDeque::new(),
-            suspected: None,
-            full: Vec::new(),
-            rules: Vec::new(),
-        }
-    }
-
-    fn learn(&mut self, news: HostNews) {
-        self.gone = false;
-        self.unavailable = news.unavailable;
-        if news.heard <= self.heard {
-            return;
-        }
-        self.heard = news.heard;
-        self.state = news.state;
-        self.suspected = None;
-        self.full.clear();
-        while self.recent.front().is_some_and(|(at, _)| news.heard.since(*at) > UNDER_WAY) {
-            self.recent.pop_front();
-        }
-        let beside: f64 = self.recent.iter().map(|(_, change)| change).sum();
-        self.busy = (self.state.runnable + f64::from(self.state.starting) + beside).max(0.0);
-    }
-
-    /// What its rank is made of, with what this home is asking it for.
-    pub fn figures(&self, queue: &QueueName) -> Figures {
-        let running = self.queue(queue).map_or(0, |queue| queue.running);
-        Figures {
-            busy: self.busy + f64::from(self.asked),
-            cpus: self.state.cpus,
-            speed: self.state.speed,
-            load1: self.state.load1,
-            running: running + self.asked,
-        }
-    }
-
-    pub fn asked(&mut self) {
-        self.asked += 1;
-    }
-
-    pub fn has_questions(&self) -> bool {
-        self.asked > 0
-    }
-
-    /// It has answered, whatever it said.
-    pub fn answered(&mut self) {
-        self.asked = self.asked.saturating_sub(1);
-        self.suspected = None;
-    }
-
-    /// It did not answer in time.
-    pub fn silent(&mut self, now: Millis) {
-        self.asked = self.asked.saturating_sub(1);
-        self.suspected = Some(now);
-    }
-
-    pub fn is_suspected(&self, now: Millis) -> bool {
-        self.suspected.is_some_and(|since| now.since(since) < SUSPECTED)
-    }
-
-    /// It told its rank, computed by `rule`.
-    pub fn told_rank(&mut self, rank: f64, rule: RankRule) {
-        if rule == RankRule::Share {
-            let free = f64::from(self.state.cpus.max(1)) - 1.0;
-            let busy = Figures::busy_of_share(rank, self.state.cpus, self.state.speed);
-            self.busy = busy.unwrap_or(self.busy.min(free));
-        }
-    }
-
-    /// A job of this home starts there.
-    pub fn started(&mut self, now: Millis, queue: &QueueName) {
-        self.change(now, queue, 1);
-    }
-
-    /// A job of this home has ended there.
-    pub fn ended(&mut self, now: Millis, queue: &QueueName) {
-        self.change(now, queue, -1);
-        self.full.retain(|(other, ..)| other != queue);
-    }
-
-    pub fn is_full(&mut self, now: Millis, queue: &QueueName, words: String) {
-        self.full.retain(|(other, ..)| other != queue);
-        self.full.push((queue.clone(), now, words));
-    }
-
-    /// It offers a slot of `queue`.
-    pub fn is_open(&mut self, queue: &QueueName) {
-        self.full.retain(|(other, ..)| other != queue);
-    }
-
-    pub fn opening(&self, now: Millis, queue: &QueueName) -> Opening {
-        if self.full_words(now, queue).is_some() {
-            return Opening::Full;
-        }
-        let Some(state) = self.queue(queue) else { return Opening::NoQueue };
-        let is_full = state.limit.is_some_and(|limit| state.running + self.asked >= limit);
-        if is_full || state.shut.is_some() { Opening::SeemsFull } else { Opening::Open }
-    }
-
-    /// In which words it said that `queue` is full.
-    pub fn full_words(&self, now: Millis, queue: &QueueName) -> Option<&str> {
-        let said = self.full.iter().find(|(other, at, _)| other == queue && now.since(*at) < FULL);
-        said.map(|(_, _, words)| words.as_str())
-    }
-
-    fn queue(&self, queue: &QueueName) -> Option<&QueueState> {
-        self.state.queues.iter().find(|state| state.queue == queue.as_str())
-    }
-
-    fn change(&mut self, now: Millis, queue: &QueueName, by: i32) {
-        self.busy = (self.busy + f64::from(by)).max(0.0);
-        self.recent.push_back((now, f64::from(by)));
-        while self.recent.front().is_some_and(|(at, _)| now.since(*at) > UNDER_WAY) {
-            self.recent.pop_front();
-        }
-        if let Some(state) = self.state.queues.iter_mut().find(|state| state.queue == queue.as_str()) {
-            state.running = state.running.saturating_add_signed(by);
-        }
     }
 }

@@ -20,6 +20,17 @@ pub struct LaneKey {
     pub barred: Vec<HostName>,
 }
 
+impl LaneKey {
+    /// Leaves these hosts out.
+    pub fn bar<'a>(&mut self, hosts: impl Iterator<Item = &'a HostName>) {
+        for host in hosts {
+            if let Err(place) = self.barred.binary_search(host) {
+                self.barred.insert(place, host.clone());
+            }
+        }
+    }
+}
+
 /// The host the person named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
@@ -109,6 +120,14 @@ impl Lanes {
     /// Who came since this was last asked, and may have left again.
     pub fn take_new(&mut self, key: &LaneKey) -> Vec<JobId> {
         self.lanes.get_mut(key).map(|lane| std::mem::take(&mut lane.new)).unwrap_or_default()
+    }
+
+    /// As if all had come just now.
+    pub fn all_are_new(&mut self, key: &LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            let places = lane.levels.values().flat_map(|users| users.values()).flatten();
+            lane.new = places.map(|place| place.id).collect();
+        }
     }
 
     /// How many of a lane are of higher priority or came before.

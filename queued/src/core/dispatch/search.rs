@@ -2,7 +2,9 @@
 
 use wire::api::{HostChoice, Refusal};
 
-use super::hosts::{Host, Hosts, Opening};
+use super::event::Submission;
+use super::host::Host;
+use super::hosts::{Hosts, Opening, View};
 use super::lanes::{LaneKey, Target};
 use super::words::{Obstacle, Obstacles};
 use super::{Dispatcher, Job, MOST_REGISTERED, MOST_WORSE};
@@ -11,7 +13,6 @@ use crate::core::choose::{self, Candidate};
 use crate::core::names::{HostName, JobId};
 use crate::core::rank::Figures;
 use crate::core::time::Millis;
-use crate::core::dispatch::event::Submission;
 
 /// Whom to ask, and what it was chosen by.
 #[derive(Debug, Clone)]
@@ -36,97 +37,122 @@ pub enum Next {
 impl Dispatcher {
     pub(super) fn next(&mut self, now: Millis, id: JobId) -> Next {
         let job = &self.jobs[&id];
-        let (queue, hosts) = (&job.submission.queue, &self.hosts);
-        let judge = |number: usize| {
-            let figures = hosts[number].figures(queue);
-            Candidate { host: number, rank: figures.rank(hosts.rule(number, queue)), spare: figures.spare() }
-        };
+        let (hosts, lane) = (&self.hosts, &job.lane);
         let question = |host: usize, runner_up: Option<(usize, f64)>| {
-            let figures = hosts[host].figures(queue);
-            let runner_up = runner_up.map(|(host, rank)| (host, hosts[host].figures(queue), rank));
+            let figures = hosts[host].figures(job.queue);
+            let runner_up = runner_up.map(|(host, rank)| (host, hosts[host].figures(job.queue), rank));
             Next::Ask(Question { host, figures, runner_up, slot: Slot::Counted })
         };
         let is_worse = |number: usize| job.worse.iter().any(|(host, _)| *host == number);
-        let able = || hosts.iter().filter(|(_, host)| can_be_asked(now, &job.lane, host));
-        let open = || able().filter(|(_, host)| host.opening(now, queue) == Opening::Open);
+        let takes_any = lane.takes_any();
+        let able = || {
+            let views = hosts.views(job.queue).iter().enumerate();
+            views.filter(|(number, _)| takes_any || admits(lane, &hosts[*number]))
+        };
+        let untried = || able().filter(|(number, _)| !is_worse(*number) && !job.was_turned_down_by(*number));
+        let trusted = |view: &View| view.is_open(now) && view.suspected_until <= now;
 
-        if let Target::Rather(name) = &job.lane.target
-            && let Some((number, _)) = open().find(|(_, host)| host.name == *name)
-            && !is_worse(number)
+        if let Target::Rather(name) = &lane.target
+            && let Some((number, _)) = hosts.number(name).and_then(|number| untried().find(|(host, _)| *host == number))
+            && trusted(hosts.view(number, job.queue))
         {
             return question(number, None);
         }
         // Who refused as worse sets a rank to compare with, by its own word.
-        let refused = job.worse.iter().copied().min_by(|one, other| one.1.total_cmp(&other.1));
+        let by_the_answers = || job.worse.iter().copied().min_by(|one, other| one.1.total_cmp(&other.1));
         if job.worse.len() < MOST_WORSE {
-            let candidates = open().filter(|(number, _)| !is_worse(*number)).map(|(number, _)| judge(number));
+            // A refusal shows that what is known is out of date: then the freshest word counts,
+            // such as that of a host where a job has just ended.
+            let is_first = job.worse.is_empty();
+            let merit = |view: &View| if is_first { view.spare } else { view.said.as_secs_f64() };
+            let candidates = untried().filter(|(_, view)| trusted(view));
+            let candidates = candidates.map(|(host, view)| Candidate { host, rank: view.rank, merit: merit(view) });
             if let Some(choice) = choose::best_two(candidates, &mut self.random) {
-                let runner_up = choice.runner_up.map(|second| (second.host, second.rank)).into_iter().chain(refused);
+                let second = choice.runner_up.map(|second| (second.host, second.rank));
+                let runner_up = second.into_iter().chain(by_the_answers());
                 let runner_up = runner_up.min_by(|one, other| one.1.total_cmp(&other.1));
                 return question(choice.best.host, runner_up);
             }
         }
-        if let Some((host, _)) = open()
-            .filter_map(|(number, _)| job.worse.iter().find(|(host, _)| *host == number))
-            .min_by(|one, other| one.1.total_cmp(&other.1))
-        {
+        let answered = job.worse.iter().filter(|(host, _)| {
+            hosts.view(*host, job.queue).is_open(now) && admits(lane, &hosts[*host]) && !job.was_turned_down_by(*host)
+        });
+        if let Some((host, _)) = answered.min_by(|one, other| one.1.total_cmp(&other.1)) {
             return question(*host, None);
         }
-        let (mut registered, mut probe, mut under_way) = (0, None, false);
-        for (number, host) in able() {
-            match host.opening(now, queue) {
-                Opening::Full => registered += 1,
-                Opening::SeemsFull if host.has_questions() => {
+        let suspects = untried().filter(|(_, view)| view.is_open(now));
+        let suspects = suspects.map(|(host, view)| Candidate { host, rank: view.rank, merit: view.spare });
+        if let Some(choice) = choose::best_two(suspects, &mut self.random) {
+            return question(choice.best.host, None);
+        }
+        self.next_full(now, job)
+    }
+
+    /// Nobody seems to have room: asks some who have not said so themselves, so that they
+    /// remember that this home waits.
+    fn next_full(&self, now: Millis, job: &Job) -> Next {
+        let (mut registered, mut unasked) = (0, None);
+        let mut under_way = job.silent.iter().any(|(_, until)| *until > now);
+        for (number, view) in self.hosts.views(job.queue).iter().enumerate() {
+            if !admits(&job.lane, &self.hosts[number]) || job.was_turned_down_by(number) {
+                continue;
+            }
+            match view.opening {
+                Opening::Open | Opening::Full | Opening::FullIfAsked if view.full_until > now => registered += 1,
+                Opening::FullIfAsked => {
                     registered += 1;
                     under_way = true;
                 }
-                Opening::SeemsFull => probe = probe.or(Some(number)),
-                Opening::Open | Opening::NoQueue => {}
+                Opening::Full => unasked = unasked.or(Some(number)),
+                Opening::Open | Opening::NoQueue | Opening::Unavailable => {}
             }
         }
-        match probe {
-            Some(host) if registered < MOST_REGISTERED => question(host, None),
+        match unasked {
+            Some(host) if registered < MOST_REGISTERED => {
+                let figures = self.hosts[host].figures(job.queue);
+                Next::Ask(Question { host, figures, runner_up: None, slot: Slot::Counted })
+            }
             _ if under_way => Next::Later,
             _ => Next::Nobody,
         }
     }
-
-    /// Whether this host may have room for the jobs of a lane since it changed.
-    pub(super) fn may_open(&self, now: Millis, lane: &LaneKey, number: usize) -> bool {
-        let host = &self.hosts[number];
-        can_be_asked(now, lane, host) && host.opening(now, &lane.queue) == Opening::Open
-    }
 }
 
-/// The lane of a job, with the names it was given replaced by those of the table.
-pub fn lane_of(submission: &Submission, hosts: &Hosts) -> Result<LaneKey, Refusal> {
-    let known = hosts.known();
-    let target = match choose::resolve(&submission.choice, &known)? {
-        HostChoice::Any => Target::Any,
-        HostChoice::Only(name) => Target::Only(name.into()),
-        HostChoice::Rather(name) => Target::Rather(name.into()),
-    };
-    let mut allowed: Vec<HostName> = Vec::new();
-    for name in &submission.allowed {
-        allowed.push(choose::host_named(name, &known)?.clone());
+impl LaneKey {
+    /// The lane of a job, with the names it was given replaced by those of the table.
+    pub fn of(submission: &Submission, hosts: &Hosts) -> Result<Self, Refusal> {
+        let Submission { choice, allowed, excluded, .. } = submission;
+        let names_none = *choice == HostChoice::Any && allowed.is_empty() && excluded.is_empty();
+        let known = if names_none { Vec::new() } else { hosts.known() };
+        let target = match choose::resolve(choice, &known)? {
+            HostChoice::Any => Target::Any,
+            HostChoice::Only(name) => Target::Only(name.into()),
+            HostChoice::Rather(name) => Target::Rather(name.into()),
+        };
+        let allowed = allowed.iter().map(|name| choose::host_named(name, &known));
+        let mut allowed = allowed.map(|host| host.cloned()).collect::<Result<Vec<HostName>, Refusal>>()?;
+        let barred = excluded.iter().filter_map(|name| choose::host_named(name, &known).ok());
+        let mut barred: Vec<HostName> = barred.cloned().collect();
+        for names in [&mut allowed, &mut barred] {
+            names.sort();
+            names.dedup();
+        }
+        Ok(LaneKey { queue: submission.queue.clone(), target, allowed, barred })
     }
-    let barred = submission.excluded.iter().filter_map(|name| choose::host_named(name, &known).ok());
-    let mut barred: Vec<HostName> = barred.cloned().collect();
-    for names in [&mut allowed, &mut barred] {
-        names.sort();
-        names.dedup();
+
+    /// Whether every host is as good as any other.
+    fn takes_any(&self) -> bool {
+        !matches!(self.target, Target::Only(_)) && self.allowed.is_empty() && self.barred.is_empty()
     }
-    Ok(LaneKey { queue: submission.queue.clone(), target, allowed, barred })
 }
 
 /// Whether the jobs of a lane may run on a host, were it there.
 pub fn admits(lane: &LaneKey, host: &Host) -> bool {
-    !host.gone && is_meant(lane, host) && (lane.barred.is_empty() || lane.barred.binary_search(&host.name).is_err())
+    is_meant(lane, host) && lane.barred.binary_search(&host.name).is_err()
 }
 
 /// Each host that may run a job and what is in the way there.
 pub fn obstacles(now: Millis, job: &Job, hosts: &Hosts) -> Obstacles {
-    let queue = &job.submission.queue;
     let obstacle = |number: usize, host: &Host| {
         if let Some((_, refusal)) = job.cannot.iter().find(|(other, _)| *other == number) {
             return Obstacle::Cannot(refusal.clone());
@@ -134,16 +160,17 @@ pub fn obstacles(now: Millis, job: &Job, hosts: &Hosts) -> Obstacles {
         if !admits(&job.lane, host) {
             return Obstacle::GivenUp;
         }
-        if let Some(words) = &host.unavailable {
-            return Obstacle::Unavailable(words.clone());
+        if let Some(words) = host.unavailable() {
+            return Obstacle::Unavailable(words.to_owned());
         }
-        if host.is_suspected(now) {
-            return Obstacle::Silent;
+        let view = hosts.view(number, job.queue);
+        if view.suspected_until > now || job.was_turned_down_by(number) {
+            return Obstacle::Silent(host.heard().map(|heard| now.since(heard)));
         }
-        match host.opening(now, queue) {
-            Opening::NoQueue => Obstacle::NoQueue,
-            Opening::Open | Opening::SeemsFull | Opening::Full => {
-                Obstacle::Full(host.full_words(now, queue).map(str::to_owned))
+        match view.opening {
+            Opening::NoQueue | Opening::Unavailable => Obstacle::NoQueue,
+            Opening::Open | Opening::Full | Opening::FullIfAsked => {
+                Obstacle::Full(host.full_words(job.queue).map(str::to_owned))
             }
         }
     };
@@ -157,8 +184,4 @@ fn is_meant(lane: &LaneKey, host: &Host) -> bool {
         Target::Only(name) => *name == host.name,
     };
     is_target && (lane.allowed.is_empty() || lane.allowed.binary_search(&host.name).is_ok())
-}
-
-fn can_be_asked(now: Millis, lane: &LaneKey, host: &Host) -> bool {
-    host.unavailable.is_none() && !host.is_suspected(now) && admits(lane, host)
 }

@@ -1,5 +1,7 @@
 //! What the person is told when no host takes a job now, or none ever will.
 
+use std::time::Duration;
+
 use wire::api::{Refusal, RefusalKind};
 
 use super::event::Submission;
@@ -12,8 +14,8 @@ pub enum Obstacle {
     Full(Option<String>),
     /// It cannot be asked, in words that follow its name.
     Unavailable(String),
-    /// It was asked and did not answer.
-    Silent,
+    /// It was asked and did not answer; how long ago it was heard.
+    Silent(Option<Duration>),
     /// It does not know the queue.
     NoQueue,
     /// It will not run this job.
@@ -26,18 +28,13 @@ pub enum Obstacle {
 pub type Obstacles = Vec<(HostName, Obstacle)>;
 
 /// What a job waits for.
-pub fn waiting(job: &Submission, obstacles: &Obstacles, ahead: usize) -> String {
-    let text = match full(job, obstacles) {
-        Some(words) => words,
-        None => format!("queue \"{}\" has no free slot", job.queue),
-    };
-    format!("{text}; waiting ({ahead} ahead of you)")
+pub fn waiting(job: &Submission, obstacles: &Obstacles) -> String {
+    full(job, obstacles).unwrap_or_else(|| format!("queue \"{}\" has no free slot", job.queue))
 }
 
 /// Every host is full and the job does not wait.
 pub fn no_room(job: &Submission, obstacles: &Obstacles) -> Refusal {
-    let message = full(job, obstacles).unwrap_or_else(|| format!("queue \"{}\" has no free slot", job.queue));
-    Refusal { message, kind: RefusalKind::Full }
+    Refusal { message: waiting(job, obstacles), kind: RefusalKind::Full }
 }
 
 /// This home keeps no more jobs in line.
@@ -68,7 +65,7 @@ pub fn nobody(job: &Submission, obstacles: &Obstacles) -> Refusal {
                 RefusalKind::NoDirectory => format!("no directory {} on", job.directory),
                 _ => format!("{} on", refusal.message),
             },
-            Obstacle::Silent | Obstacle::GivenUp => "no answer from".to_owned(),
+            Obstacle::Silent(_) | Obstacle::GivenUp => "no answer from".to_owned(),
             Obstacle::NoQueue => format!("no queue \"{}\" on", job.queue),
             Obstacle::Full(_) => "full:".to_owned(),
             Obstacle::Unavailable(words) => {
@@ -97,7 +94,10 @@ fn alone(job: &Submission, host: &HostName, obstacle: &Obstacle) -> Refusal {
     let (message, kind) = match obstacle {
         Obstacle::Full(words) => (full_there(job, host, words.as_deref()), RefusalKind::Full),
         Obstacle::Unavailable(words) => (format!("{host} {words}"), RefusalKind::Failed),
-        Obstacle::Silent | Obstacle::GivenUp => (format!("{host} does not answer"), RefusalKind::Failed),
+        Obstacle::Silent(Some(ago)) => {
+            (format!("{host} does not answer; last heard {} s ago", ago.as_secs()), RefusalKind::Failed)
+        }
+        Obstacle::Silent(None) | Obstacle::GivenUp => (format!("{host} does not answer"), RefusalKind::Failed),
         Obstacle::NoQueue => (format!("{host}: no queue \"{}\"", job.queue), RefusalKind::Failed),
         Obstacle::Cannot(refusal) => (format!("{host}: {}", refusal.message), refusal.kind),
     };

@@ -146,7 +146,7 @@ impl Table {
         let requests = self.neighbours.iter().filter_map(|(_, neighbour)| {
             neighbour.asked.map(|at| at + pace::ANSWER_WITHIN).or_else(|| neighbour.send_at(deaf))
         });
-        let publication = self.has_company().then(|| self.publisher.due(&self.own, self.roster.count()));
+        let publication = self.has_company().then(|| self.publisher.due(self.roster.count()));
         requests
             .chain(publication.flatten())
             .chain(self.detector.deadline())
@@ -160,7 +160,9 @@ impl Table {
         self.resume_life(now);
         self.judge(now);
         self.tend_peers(now);
-        if self.has_company() && self.publisher.due(&self.own, self.roster.count()).is_some_and(|at| at <= now) {
+        // Alone, only the first record is made: it is what the first peer is told.
+        let wanted = self.has_company() || self.publisher.told().is_none();
+        if wanted && self.publisher.due(self.roster.count()).is_some_and(|at| at <= now) {
             self.publish(now, 0, Haste::Ordinary);
             self.ask_for_overdue(now);
             self.roster.sweep(now);
@@ -199,7 +201,7 @@ impl Table {
 
     fn measured(&mut self, now: Millis, state: HostState) {
         self.clock = (state.clock_us > 0).then(|| OwnClock::new(state.clock_us, now));
-        self.publisher.measured(state);
+        self.publisher.measured(&self.own, state);
     }
 
     /// Tells the others about this host, with a number later than `floor`.

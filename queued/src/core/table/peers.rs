@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::claim::ClaimId;
 use super::event::{Action, ConnectionId};
 use super::pace::{self, STANDING};
-use super::{Event, Table};
+use super::Table;
 use crate::core::random::Random;
 use crate::core::time::Millis;
 
@@ -318,7 +318,7 @@ impl Table {
 
 /// Where a name stands on the ring.
 pub(super) fn position(name: &str) -> u64 {
-    name.bytes().fold(0, |hash, byte| Random::new(hash ^ u64::from(byte)).next())
+    name.bytes().fold(0, |hash, byte| Random::new(hash ^ u64::from(byte)).bits())
 }
 
 /// What two hosts are to each other: low is near. Both compute the same.

@@ -15,7 +15,11 @@ use crate::core::time::Millis;
 #[derive(Debug, Default)]
 pub(super) struct Publisher {
     state: Option<HostState>,
+    /// The same as it would travel.
+    live: Option<(Card, Figures)>,
     told: Option<Told>,
+    /// Whether the state differs so much from what was told that it is worth telling.
+    outdated: bool,
     /// The last sequence number used in this life.
     sequence: u64,
 }
@@ -31,8 +35,17 @@ struct Told {
 
 impl Publisher {
     /// The host's state of this moment.
-    pub fn measured(&mut self, state: HostState) {
+    pub fn measured(&mut self, own: &OwnHost, state: HostState) {
+        let card = Card::of(&own.name, &own.address, own.incarnation, 0, &state);
+        let figures = Figures::of(0, &state);
+        self.outdated = self.told.as_ref().is_none_or(|told| told.is_outdated(&card, &figures));
+        self.live = Some((card, figures));
         self.state = Some(state);
+    }
+
+    /// What was measured last, as it would travel.
+    pub fn live(&self) -> Option<(&Card, &Figures)> {
+        self.live.as_ref().map(|(card, figures)| (card, figures))
     }
 
     /// What was measured last.
@@ -52,12 +65,12 @@ impl Publisher {
     }
 
     /// When to publish next among so many hosts; `None` before the first measurement.
-    pub fn due(&self, own: &OwnHost, hosts: usize) -> Option<Millis> {
-        let state = self.state.as_ref()?;
+    pub fn due(&self, hosts: usize) -> Option<Millis> {
+        self.state.as_ref()?;
         let Some(told) = &self.told else {
             return Some(Millis(0));
         };
-        let wait = if told.is_outdated(own, state) { told.pause } else { pace::heartbeat(hosts) };
+        let wait = if self.outdated { told.pause } else { pace::heartbeat(hosts) };
         Some(told.at + wait)
     }
 
@@ -72,6 +85,8 @@ impl Publisher {
             card = told.card;
         }
         let figures = Figures::of(self.sequence - card.sequence, state);
+        self.live = Some((Card::clone(&card), figures.clone()));
+        self.outdated = false;
         let pause = pace::between_publications(busy);
         self.told = Some(Told { at: now, card, figures, pause });
         self.told()
@@ -85,9 +100,8 @@ impl Publisher {
 }
 
 impl Told {
-    fn is_outdated(&self, own: &OwnHost, state: &HostState) -> bool {
-        let now = Figures::of(0, state);
-        let (cpus, memory) = (f64::from(state.cpus.max(1)), state.memory_mib as f64);
+    fn is_outdated(&self, card: &Card, now: &Figures) -> bool {
+        let (cpus, memory) = (f64::from(card.cpus.max(1)), card.memory_mib as f64);
         let demand = |figures: &Figures| {
             (f64::from(figures.runnable_tenths) / 10.0 + f64::from(figures.starting) + 1.0) / cpus
         };
@@ -95,14 +109,14 @@ impl Told {
         // Below one task per CPU the rank is 1 whatever happens, but which of the idle hosts
         // has most free CPUs still decides; there a tenth of the CPUs counts.
         let by_a_tenth = |before: f64, now: f64| (now - before).abs() >= 0.1 * before.max(1.0);
-        by_a_tenth(demand(&self.figures), demand(&now))
-            || by_a_tenth(load(&self.figures), load(&now))
+        by_a_tenth(demand(&self.figures), demand(now))
+            || by_a_tenth(load(&self.figures), load(now))
             || now.memory_free_mib.abs_diff(self.figures.memory_free_mib) as f64 > 0.1 * memory
-            || self.gates_differ(&now, &Card::of(&own.name, &own.address, own.incarnation, 0, state))
+            || self.gates_differ(card, now)
     }
 
     /// Anything of the card but the words for why a queue is shut, and whether a queue is full.
-    fn gates_differ(&self, figures: &Figures, card: &Card) -> bool {
+    fn gates_differ(&self, card: &Card, figures: &Figures) -> bool {
         let plain = |card: &Card| {
             let mut card = card.clone();
             for queue in &mut card.queues {
@@ -136,7 +150,7 @@ mod tests {
 
     fn published(state: HostState) -> Publisher {
         let mut publisher = Publisher::default();
-        publisher.measured(state);
+        publisher.measured(&own(), state);
         publisher.publish(Millis(1000), &own(), 0, 1);
         publisher
     }
@@ -145,17 +159,17 @@ mod tests {
         let mut publisher = published(state());
         let mut state = state();
         change(&mut state);
-        publisher.measured(state);
-        publisher.due(&own(), 3).unwrap().0 - 1000
+        publisher.measured(&own(), state);
+        publisher.due(3).unwrap().0 - 1000
     }
 
     #[test]
     fn nothing_is_published_before_it_was_measured() {
         let mut publisher = Publisher::default();
-        assert_eq!(publisher.due(&own(), 3), None);
+        assert_eq!(publisher.due(3), None);
         assert_eq!(publisher.publish(Millis(0), &own(), 0, 1), None);
-        publisher.measured(state());
-        assert_eq!(publisher.due(&own(), 3), Some(Millis(0)));
+        publisher.measured(&own(), state());
+        assert_eq!(publisher.due(3), Some(Millis(0)));
     }
 
     #[test]
@@ -189,27 +203,27 @@ mod tests {
             state
         };
         let mut publisher = published(shut("load 9.1"));
-        publisher.measured(shut("load 9.2"));
-        assert_eq!(publisher.due(&own(), 3), Some(Millis(16_000)));
+        publisher.measured(&own(), shut("load 9.2"));
+        assert_eq!(publisher.due(3), Some(Millis(16_000)));
     }
 
     #[test]
     fn an_overloaded_host_counts_tenths_of_its_rank() {
         let loaded = |runnable| HostState { runnable, load1: 0.0, ..state() };
         let mut publisher = published(loaded(39.0));
-        publisher.measured(loaded(42.0));
-        assert_eq!(publisher.due(&own(), 3), Some(Millis(16_000)));
-        publisher.measured(loaded(43.0));
-        assert_eq!(publisher.due(&own(), 3), Some(Millis(1_500)));
+        publisher.measured(&own(), loaded(42.0));
+        assert_eq!(publisher.due(3), Some(Millis(16_000)));
+        publisher.measured(&own(), loaded(43.0));
+        assert_eq!(publisher.due(3), Some(Millis(1_500)));
     }
 
     #[test]
     fn the_card_stays_while_only_figures_change() {
         let mut publisher = published(state());
-        publisher.measured(HostState { runnable: 3.0, ..state() });
+        publisher.measured(&own(), HostState { runnable: 3.0, ..state() });
         let second = publisher.publish(Millis(2000), &own(), 0, 1).unwrap();
         assert_eq!((second.card.sequence, second.figures.step), (1, 1));
-        publisher.measured(HostState { cpus: 5, ..state() });
+        publisher.measured(&own(), HostState { cpus: 5, ..state() });
         let third = publisher.publish(Millis(3000), &own(), 0, 1).unwrap();
         assert_eq!((third.card.sequence, third.figures.step), (3, 0));
         // A doubt about number 9 is refuted by number 10.
@@ -221,8 +235,8 @@ mod tests {
     fn a_thousand_busy_hosts_publish_every_few_seconds() {
         let mut publisher = published(state());
         publisher.publish(Millis(1000), &own(), 0, 1000);
-        publisher.measured(HostState { runnable: 3.0, ..state() });
-        let wait = publisher.due(&own(), 1000).unwrap().0 - 1000;
+        publisher.measured(&own(), HostState { runnable: 3.0, ..state() });
+        let wait = publisher.due(1000).unwrap().0 - 1000;
         assert!((3_000..6_000).contains(&wait), "{wait} ms");
     }
 }

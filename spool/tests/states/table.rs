@@ -1,15 +1,16 @@
 //! The tables in the crate's document, cell by cell: every pair of state and event is there,
-//! and the transition functions do what it says.
+//! and the transition functions do what they say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use spool::home::{
-    Cancel, Contact, Death, Event, Loss, Lost, NeverStarted, NotAllowed, Output, Place, Record,
-    Report, Run, Stage, Starts, State, Step,
+    Cancel, Contact, Death, Event, Loss, Lost, NeverStarted, NotAllowed, Output, Record, Report, Run, Stage, Starts,
+    State, Step,
 };
-use spool::{Attempt, JobId, SpoolId, hosted};
-use wire::api::{Refusal, RefusalKind};
-use wire::session::{End, Outcome, Usage};
+use spool::hosted;
+
+use crate::names::{events, hosted_events, hosted_name, name_of};
+use crate::samples::{attempt, end, id, lost, other_spool, own_spool, place};
 
 /// Column, then event, then cell.
 type Table = BTreeMap<String, BTreeMap<String, String>>;
@@ -24,7 +25,7 @@ fn a_job_follows_the_table_of_its_state() {
             ("placed", running(placed(Cancel::No, None))),
             ("accepted", running(accepted(Cancel::No, None))),
             ("started", running(started(Cancel::No))),
-            ("delivering", running(Stage::Delivering(end()))),
+            ("delivering", running(Stage::Delivering(end(3)))),
             ("finished", finished()),
             ("never started", never_started()),
             ("cancelled", State::Cancelled),
@@ -39,8 +40,9 @@ fn a_job_follows_the_table_of_its_state() {
 
 #[test]
 fn a_job_that_is_to_be_cancelled_follows_its_table() {
+    let plain = table(0);
     let mut table = table(1);
-    for (column, rows) in &table_of_states() {
+    for (column, rows) in &plain {
         if let Some(changed) = table.get_mut(column) {
             for (event, cell) in rows {
                 changed.entry(event.clone()).or_insert(cell.clone());
@@ -72,17 +74,14 @@ fn a_job_with_a_lost_attempt_follows_its_table() {
     ];
     let mut columns = Vec::new();
     for (known, loss) in losses {
-        let lost = || Some(Lost { place: place(1), loss });
-        let dead = || Lost { place: place(1), loss };
-        let second = |stage| {
-            State::Running(Run { place: place(2), stage, contact: Contact::Heard })
-        };
+        let behind = || Some(lost(1, loss));
+        let second = |stage| State::Running(Run { place: place(2), stage, contact: Contact::Heard });
         let states = [
-            ("held", State::Held { lost: lost() }),
-            ("pending", State::Pending { lost: lost() }),
-            ("placed", second(placed(Cancel::No, lost()))),
-            ("accepted", second(accepted(Cancel::No, lost()))),
-            ("lost", State::Dead(Death::LostHost(dead()))),
+            ("held", State::Held { lost: behind() }),
+            ("pending", State::Pending { lost: behind() }),
+            ("placed", second(placed(Cancel::No, behind()))),
+            ("accepted", second(accepted(Cancel::No, behind()))),
+            ("lost", State::Dead(Death::LostHost(lost(1, loss)))),
         ];
         for (word, state) in states {
             let column = format!("{}, {known}", if word == "accepted" { "placed" } else { word });
@@ -99,12 +98,8 @@ fn a_job_with_a_lost_attempt_follows_its_table() {
 #[test]
 fn an_attempt_follows_the_table_of_its_host() {
     let table = table(3);
-    let endings = [
-        hosted::Ending::Itself(end()),
-        hosted::Ending::Cancelled,
-        hosted::Ending::LeaseOver,
-        hosted::Ending::Lost,
-    ];
+    let endings =
+        [hosted::Ending::Itself(end(3)), hosted::Ending::Cancelled, hosted::Ending::LeaseOver, hosted::Ending::Lost];
     let mut states = vec![
         ("unseen", hosted::State::Unseen),
         ("accepted", hosted::State::Accepted),
@@ -116,11 +111,11 @@ fn an_attempt_follows_the_table_of_its_host() {
         states.push(("ended", hosted::State::Ended(ending.clone())));
     }
     let columns: Vec<_> = states.iter().map(|(column, _)| *column).collect();
-    assert_complete(&table, &columns, &hosted_events(end()).map(|(name, _)| name));
+    assert_complete(&table, &columns, &hosted_events().map(|(name, _)| name));
     for (column, state) in &states {
-        let record = |state| hosted::Record::stored("redfish".into(), id(), attempt(1), spool(1), state);
+        let record = |state| hosted::Record::stored("redfish".into(), id(), attempt(1), own_spool(), state);
         let before = record(state.clone());
-        for (name, event) in hosted_events(end()) {
+        for (name, event) in hosted_events() {
             let found = match before.step(&event) {
                 Err(_) => "no",
                 Ok(hosted::Step::Nothing) => "=",
@@ -141,9 +136,9 @@ fn an_older_attempt_that_no_longer_matters_changes_nothing() {
             State::Running(second(placed(Cancel::No, None))),
             State::Running(second(accepted(Cancel::Asked, None))),
             State::Running(second(started(Cancel::No))),
-            State::Running(second(Stage::Delivering(end()))),
-            State::Finished { end: end(), place: place(2), output: Output::Safe },
-            State::Dead(Death::LostHost(Lost { place: place(2), loss: Loss::GivenUp })),
+            State::Running(second(Stage::Delivering(end(3)))),
+            State::Finished { end: end(3), place: place(2), output: Output::Safe },
+            State::Dead(Death::LostHost(lost(2, Loss::GivenUp))),
             never_started(),
             State::Cancelled,
         ];
@@ -180,7 +175,7 @@ fn nobody_speaks_for_an_attempt_that_was_never_placed() {
 
 #[test]
 fn a_report_counts_only_out_of_the_spool_in_which_the_attempt_was_placed() {
-    let lost = Lost { place: place(1), loss: Loss::GivenUp };
+    let lost = lost(1, Loss::GivenUp);
     let states = [
         running(placed(Cancel::No, None)),
         finished(),
@@ -189,8 +184,8 @@ fn a_report_counts_only_out_of_the_spool_in_which_the_attempt_was_placed() {
     ];
     for state in states {
         let record = Record::stored(id(), Starts::Once, Some(attempt(1)), state);
-        let (attempt, spool) = (attempt(1), spool(9));
-        let report = Report::Ended(end());
+        let (attempt, spool) = (attempt(1), other_spool());
+        let report = Report::Ended(end(3));
         let error = record.step(&Event::Reported { attempt, spool, report }).expect_err("forged");
         assert!(error.to_string().starts_with("job 17 placed attempt 1 in spool 01"), "{error}");
     }
@@ -198,8 +193,8 @@ fn a_report_counts_only_out_of_the_spool_in_which_the_attempt_was_placed() {
 
 #[test]
 fn a_message_for_another_spool_is_refused_by_a_host() {
-    let record = hosted::Record::unseen("redfish".into(), id(), attempt(1), spool(1));
-    let spool = spool(9);
+    let record = hosted::Record::unseen("redfish".into(), id(), attempt(1), own_spool());
+    let spool = other_spool();
     for event in [
         hosted::Event::StartAsked { spool },
         hosted::Event::Asked { spool },
@@ -268,117 +263,6 @@ fn check_words(after: &Result<Step, NotAllowed>) {
     }
 }
 
-/// All events, by their names in the tables; those about an attempt are about `number`.
-fn events(number: u64) -> [(&'static str, Event); 19] {
-    let attempt = attempt(number);
-    let says = |report| Event::Reported { attempt, spool: spool(1), report };
-    let refusal = Refusal { message: "not found".into(), kind: RefusalKind::NotFound };
-    let all = [
-        ("submitted", Event::Submitted),
-        ("held", Event::Held),
-        ("released", Event::Released),
-        ("placed", Event::Placed(place(2))),
-        ("says: accepted", says(Report::Accepted)),
-        ("says: refused", says(Report::Refused)),
-        ("says: started", says(Report::Started)),
-        ("says: ended", says(Report::Ended(end()))),
-        ("says: gone", says(Report::Gone)),
-        ("other spool", Event::OtherSpool { attempt }),
-        ("delivered", Event::Delivered { attempt }),
-        ("host silent", Event::HostSilent { attempt, since_unix: 1_000 }),
-        ("host heard", Event::HostHeard { attempt }),
-        ("lease asked", Event::LeaseAsked { attempt }),
-        ("lease expired", Event::LeaseExpired { attempt }),
-        ("cancel asked", Event::CancelAsked),
-        ("no host can", Event::NoHostCan(refusal)),
-        ("given up", Event::GivenUp),
-        ("resubmitted", Event::Resubmitted),
-    ];
-    // A new event does not compile here before it has a row above.
-    for (name, event) in &all {
-        let row = match event {
-            Event::Submitted => "submitted",
-            Event::Held => "held",
-            Event::Released => "released",
-            Event::Placed(_) => "placed",
-            Event::Reported { report, .. } => match report {
-                Report::Accepted => "says: accepted",
-                Report::Refused => "says: refused",
-                Report::Started => "says: started",
-                Report::Ended(_) => "says: ended",
-                Report::Gone => "says: gone",
-            },
-            Event::OtherSpool { .. } => "other spool",
-            Event::Delivered { .. } => "delivered",
-            Event::HostSilent { .. } => "host silent",
-            Event::HostHeard { .. } => "host heard",
-            Event::LeaseAsked { .. } => "lease asked",
-            Event::LeaseExpired { .. } => "lease expired",
-            Event::CancelAsked => "cancel asked",
-            Event::NoHostCan(_) => "no host can",
-            Event::GivenUp => "given up",
-            Event::Resubmitted => "resubmitted",
-        };
-        assert_eq!(*name, row);
-    }
-    all
-}
-
-fn hosted_events(end: End) -> [(&'static str, hosted::Event); 7] {
-    let spool = spool(1);
-    let all = [
-        ("start asked", hosted::Event::StartAsked { spool }),
-        ("asked", hosted::Event::Asked { spool }),
-        ("cancel asked", hosted::Event::CancelAsked { spool }),
-        ("acknowledged", hosted::Event::Acknowledged { spool }),
-        ("declined", hosted::Event::Declined),
-        ("started", hosted::Event::Started),
-        ("ended", hosted::Event::Ended(hosted::Ending::Itself(end))),
-    ];
-    for (name, event) in &all {
-        let row = match event {
-            hosted::Event::StartAsked { .. } => "start asked",
-            hosted::Event::Asked { .. } => "asked",
-            hosted::Event::CancelAsked { .. } => "cancel asked",
-            hosted::Event::Acknowledged { .. } => "acknowledged",
-            hosted::Event::Declined => "declined",
-            hosted::Event::Started => "started",
-            hosted::Event::Ended(_) => "ended",
-        };
-        assert_eq!(*name, row);
-    }
-    all
-}
-
-/// A state's name in the tables; a new state does not compile here before it has one.
-fn name_of(state: &State) -> &'static str {
-    match state {
-        State::Held { .. } => "held",
-        State::Pending { .. } => "pending",
-        State::Running(run) => match run.stage {
-            Stage::Placed { .. } => "placed",
-            Stage::Accepted { .. } => "accepted",
-            Stage::Started { .. } => "started",
-            Stage::Delivering(_) => "delivering",
-        },
-        State::Finished { .. } => "finished",
-        State::Dead(Death::LostHost(_)) => "lost",
-        State::Dead(Death::NeverStarted(_)) => "never started",
-        State::Cancelled => "cancelled",
-    }
-}
-
-fn hosted_name(state: &hosted::State) -> &'static str {
-    match state {
-        hosted::State::Unseen => "unseen",
-        hosted::State::Accepted => "accepted",
-        hosted::State::Refused => "refused",
-        hosted::State::Started => "started",
-        hosted::State::Ended(_) => "ended",
-        hosted::State::Acknowledged => "acknowledged",
-    }
-}
-
 fn assert_complete(table: &Table, columns: &[&str], events: &[&str]) {
     let columns: BTreeSet<&str> = columns.iter().copied().collect();
     let named: BTreeSet<&str> = table.keys().map(String::as_str).collect();
@@ -390,15 +274,11 @@ fn assert_complete(table: &Table, columns: &[&str], events: &[&str]) {
     }
 }
 
-fn table_of_states() -> Table {
-    table(0)
-}
-
 /// The table with this number in the crate's document.
 fn table(number: usize) -> Table {
     let mut tables: Vec<Vec<Vec<String>>> = Vec::new();
     let mut within = false;
-    for line in include_str!("../src/lib.rs").lines() {
+    for line in include_str!("../../src/lib.rs").lines() {
         let Some(row) = line.strip_prefix("//! |").and_then(|row| row.strip_suffix('|')) else {
             within = false;
             continue;
@@ -438,29 +318,9 @@ fn started(cancel: Cancel) -> Stage {
 }
 
 fn finished() -> State {
-    State::Finished { end: end(), place: place(1), output: Output::Safe }
+    State::Finished { end: end(3), place: place(1), output: Output::Safe }
 }
 
 fn never_started() -> State {
     State::Dead(Death::NeverStarted(NeverStarted::GivenUp))
-}
-
-fn id() -> JobId {
-    JobId::new(17).expect("17 is an id")
-}
-
-fn attempt(number: u64) -> Attempt {
-    Attempt::new(number).expect("tests count from 1")
-}
-
-fn spool(byte: u8) -> SpoolId {
-    SpoolId::new([byte; 16])
-}
-
-fn place(number: u64) -> Place {
-    Place { attempt: attempt(number), host: "redfish".into(), spool: spool(1) }
-}
-
-fn end() -> End {
-    End { outcome: Outcome::Exited(3), usage: Usage::default() }
 }

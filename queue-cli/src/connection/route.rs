@@ -1,0 +1,93 @@
+//! Where a session is, and opening a socket to it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use wire::api::{Opening, Placement, Route};
+use wire::identity::tls::{self, Expected};
+use wire::identity::{Kind, SecretKey};
+
+use crate::daemon::connect_unix;
+
+/// The address of a session for life.
+pub enum Address {
+    /// The runner's socket on this host.
+    Unix(PathBuf),
+    /// A host's port, and how to speak TLS with the runner behind it.
+    Tls {
+        /// Where to connect to.
+        address: SocketAddr,
+        /// Our certificate, and whom we expect.
+        config: Arc<ClientConfig>,
+        /// The session, by which the daemon there finds the runner.
+        name: ServerName<'static>,
+    },
+}
+
+impl Address {
+    /// The address of a placement; the error says what is wrong with it.
+    pub fn of(placement: &Placement, key: &SecretKey) -> Result<Self, String> {
+        match &placement.route {
+            Route::Unix(path) => Ok(Self::Unix(PathBuf::from(path))),
+            Route::Tls(address) => over_tls(placement, address, key),
+        }
+    }
+}
+
+fn over_tls(placement: &Placement, address: &str, key: &SecretKey) -> Result<Address, String> {
+    // Names would have to be asked for, and a small program that starts fast does not ask.
+    let address = address.parse().map_err(|_| format!("\"{address}\" is not an address with a port"))?;
+    let trust = placement.authority.as_ref().ok_or("queued did not say who signs runners")?;
+    let certificate = placement.certificate.as_ref().ok_or("queued gave no certificate")?;
+    let expected =
+        Expected { kind: Kind::Runner, host: Some(placement.host.clone()), user: Some(placement.user.clone()) };
+    let config = tls::client_config(trust, key, certificate, expected)
+        .map_err(|error| format!("the certificate from queued is of no use: {error}"))?;
+    let name = ServerName::try_from(placement.session.clone())
+        .map_err(|_| format!("\"{}\" is not a session", placement.session))?;
+    Ok(Address::Tls { address, config, name })
+}
+
+/// Begins a TCP connection; poll says when it is there or has failed.
+pub fn dial_tcp(address: &SocketAddr) -> io::Result<std::net::TcpStream> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let descriptor = socket(family, SockType::Stream, flags, None)?;
+    sys::tcp::for_session(descriptor.as_fd())?;
+    sys::tcp::keepalive(descriptor.as_fd(), KEEPALIVE_S, KEEPALIVE_PAUSE_S, KEEPALIVE_COUNT)?;
+    setsockopt(&descriptor, sockopt::TcpUserTimeout, &UNACKNOWLEDGED_MS)?;
+    match connect(descriptor.as_raw_fd(), &SockaddrStorage::from(*address)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(descriptor.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Connects to a runner of our own on this host and says for which session; `handed` rides along.
+pub fn dial_unix(path: &std::path::Path, session: &str, handed: &[(usize, BorrowedFd)]) -> io::Result<UnixStream> {
+    let stream = connect_unix(path)?;
+    if sys::credentials::peer(stream.as_fd())?.uid != sys::credentials::own_uid() {
+        return Err(io::Error::other("its runner is not yours"));
+    }
+    let numbers = handed.iter().map(|(number, _)| *number).collect();
+    let opening = Opening::Session { session: session.to_owned(), handed: numbers };
+    let descriptors = handed.iter().map(|(_, own)| *own).collect::<Vec<_>>();
+    // It is shorter than any socket's buffer, which is empty: all of it is taken at once.
+    sys::descriptors::send(stream.as_fd(), &opening.encode(), &descriptors)?;
+    Ok(stream)
+}
+
+/// An idle link is asked after by the kernel.
+const KEEPALIVE_S: u32 = 30;
+const KEEPALIVE_PAUSE_S: u32 = 3;
+const KEEPALIVE_COUNT: u32 = 3;
+/// What was sent and not taken for so long makes the kernel give the connection up. A resume
+/// loses nothing and costs a millisecond, so this is short.
+const UNACKNOWLEDGED_MS: u32 = 8_000;

@@ -1,0 +1,255 @@
+//! What a home knows of one host.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use wire::news::{HostState, QueueState};
+
+use super::hosts::{Opening, View};
+use crate::core::names::HostName;
+use crate::core::rank::{Figures, RankRule};
+use crate::core::time::Millis;
+
+/// News may have been under way for this long, by the host table's own reckoning for a
+/// thousand hosts: what happened so short before it was heard counts beside it.
+pub const UNDER_WAY: Duration = Duration::from_secs(4);
+
+/// How long a host that let a question time out is asked only when no other can be, unless it
+/// is heard.
+pub const SUSPECTED: Duration = Duration::from_secs(5);
+
+/// How long a host's answer that a queue is full is believed without asking again. Shorter
+/// than a host remembers who waits.
+pub const FULL: Duration = Duration::from_secs(20);
+
+/// The number of a queue in the lists of views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueNumber(pub usize);
+
+/// One host.
+#[derive(Debug)]
+pub struct Host {
+    pub name: HostName,
+    standing: Standing,
+    cpus: u32,
+    speed: f64,
+    load1: f64,
+    /// When the record was heard that these figures are from; `None` before the first.
+    heard: Option<Millis>,
+    /// When the newest word about it was said: by itself, or by news as long as that may have
+    /// been under way.
+    said: Millis,
+    /// Tasks that want a CPU there, as far as this home knows.
+    busy: f64,
+    /// Questions without an answer: each may be a start.
+    asked: u32,
+    /// Own starts and ends that the next news may not show yet.
+    recent: VecDeque<(Millis, f64)>,
+    suspected_until: Millis,
+    /// By queue number.
+    queues: Vec<HostQueue>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Standing {
+    Reachable,
+    /// Why it cannot be asked, in words that follow its name.
+    Unavailable(String),
+    Gone,
+}
+
+/// One queue there.
+#[derive(Debug, Clone, Default)]
+struct HostQueue {
+    known: bool,
+    running: u32,
+    limit: Option<u32>,
+    shut: bool,
+    /// In which words it said that the queue is full, and until when that is believed.
+    full: Option<(Millis, String)>,
+    rule: Option<RankRule>,
+}
+
+impl Host {
+    pub fn new(name: HostName) -> Self {
+        Self {
+            name,
+            standing: Standing::Gone,
+            cpus: 1,
+            speed: 1.0,
+            load1: 0.0,
+            heard: None,
+            said: Millis(0),
+            busy: 0.0,
+            asked: 0,
+            recent: VecDeque::new(),
+            suspected_until: Millis(0),
+            queues: Vec::new(),
+        }
+    }
+
+    /// Takes a record. Says whether it is new, so that its queues are to be taken too.
+    pub fn learn(&mut self, state: &HostState, heard: Millis, unavailable: Option<String>) -> bool {
+        self.standing = unavailable.map_or(Standing::Reachable, Standing::Unavailable);
+        if self.heard.is_some_and(|last| heard <= last) {
+            return false;
+        }
+        self.heard = Some(heard);
+        self.said = self.said.max(Millis(heard.0.saturating_sub(UNDER_WAY.as_millis() as u64)));
+        self.suspected_until = Millis(0);
+        (self.cpus, self.speed, self.load1) = (state.cpus, state.speed, state.load1);
+        for queue in &mut self.queues {
+            (queue.known, queue.full) = (false, None);
+        }
+        while self.recent.front().is_some_and(|(at, _)| heard.since(*at) > UNDER_WAY) {
+            self.recent.pop_front();
+        }
+        let beside: f64 = self.recent.iter().map(|(_, change)| change).sum();
+        self.busy = (state.runnable + f64::from(state.starting) + beside).max(0.0);
+        true
+    }
+
+    /// Takes the record of a queue, which is part of the host's.
+    pub fn learn_queue(&mut self, queue: QueueNumber, state: &QueueState) {
+        let queue = self.queue(queue);
+        queue.known = true;
+        (queue.running, queue.limit, queue.shut) = (state.running, state.limit, state.shut.is_some());
+    }
+
+    /// It is no longer a member.
+    pub fn forget(&mut self) {
+        self.standing = Standing::Gone;
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.standing == Standing::Gone
+    }
+
+    /// Why it cannot be asked, in words that follow its name.
+    pub fn unavailable(&self) -> Option<&str> {
+        match &self.standing {
+            Standing::Unavailable(words) => Some(words),
+            Standing::Reachable | Standing::Gone => None,
+        }
+    }
+
+    /// What its rank is made of, with what this home is asking it for.
+    pub fn figures(&self, queue: QueueNumber) -> Figures {
+        let running = self.queues.get(queue.0).map_or(0, |queue| queue.running);
+        Figures {
+            busy: self.busy + f64::from(self.asked),
+            cpus: self.cpus,
+            speed: self.speed,
+            load1: self.load1,
+            running: running + self.asked,
+        }
+    }
+
+    pub fn view(&self, queue: QueueNumber, default_rule: RankRule) -> View {
+        let figures = self.figures(queue);
+        let state = self.queues.get(queue.0);
+        let rule = state.and_then(|state| state.rule).unwrap_or(default_rule);
+        let opening = match (state, &self.standing) {
+            (_, Standing::Unavailable(_) | Standing::Gone) => Opening::Unavailable,
+            (None | Some(HostQueue { known: false, .. }), Standing::Reachable) => Opening::NoQueue,
+            (Some(state), Standing::Reachable) => {
+                let is_full = state.limit.is_some_and(|limit| figures.running >= limit);
+                match (is_full || state.shut, self.asked) {
+                    (false, _) => Opening::Open,
+                    (true, 0) => Opening::Full,
+                    (true, _) => Opening::FullIfAsked,
+                }
+            }
+        };
+        let full_until = state.and_then(|state| state.full.as_ref()).map_or(Millis(0), |(until, _)| *until);
+        View {
+            rank: figures.rank(rule),
+            spare: figures.spare(),
+            said: self.said,
+            opening,
+            full_until,
+            suspected_until: self.suspected_until,
+        }
+    }
+
+    pub fn asked(&mut self) {
+        self.asked += 1;
+    }
+
+    /// The question is over: answered, given up, or nobody needs the answer.
+    pub fn not_asked(&mut self) {
+        self.asked = self.asked.saturating_sub(1);
+    }
+
+    /// It did not answer in time.
+    pub fn suspected(&mut self, now: Millis) {
+        self.suspected_until = now + SUSPECTED;
+    }
+
+    /// When the newest record of it was heard.
+    pub fn heard(&self) -> Option<Millis> {
+        self.heard
+    }
+
+    /// It told its rank, computed by `rule`.
+    pub fn told_rank(&mut self, now: Millis, rank: f64, rule: RankRule) {
+        self.said = now;
+        self.suspected_until = Millis(0);
+        if rule == RankRule::Share {
+            let free = f64::from(self.cpus.max(1)) - 1.0;
+            self.busy = Figures::busy_of_share(rank, self.cpus, self.speed).unwrap_or(self.busy.min(free));
+        }
+    }
+
+    /// A job of this home starts there.
+    pub fn started(&mut self, now: Millis, queue: QueueNumber) {
+        self.count(now, queue, 1);
+    }
+
+    /// A job of this home has ended there.
+    pub fn ended(&mut self, now: Millis, queue: QueueNumber) {
+        self.count(now, queue, -1);
+        self.queue(queue).full = None;
+    }
+
+    /// It said that it is full, in these words.
+    pub fn said_full(&mut self, now: Millis, queue: QueueNumber, words: String) {
+        self.queue(queue).full = Some((now + FULL, words));
+    }
+
+    /// It offers a slot of `queue`.
+    pub fn offers(&mut self, queue: QueueNumber) {
+        self.queue(queue).full = None;
+    }
+
+    /// In which words it said that `queue` is full.
+    pub fn full_words(&self, queue: QueueNumber) -> Option<&str> {
+        let (_, words) = self.queues.get(queue.0)?.full.as_ref()?;
+        Some(words)
+    }
+
+    pub fn rule(&self, queue: QueueNumber) -> Option<RankRule> {
+        self.queues.get(queue.0)?.rule
+    }
+
+    pub fn ranked(&mut self, queue: QueueNumber, rule: RankRule) {
+        self.queue(queue).rule = Some(rule);
+    }
+
+    fn queue(&mut self, queue: QueueNumber) -> &mut HostQueue {
+        if self.queues.len() <= queue.0 {
+            self.queues.resize_with(queue.0 + 1, HostQueue::default);
+        }
+        &mut self.queues[queue.0]
+    }
+
+    fn count(&mut self, now: Millis, queue: QueueNumber, by: i32) {
+        self.busy = (self.busy + f64::from(by)).max(0.0);
+        while self.recent.front().is_some_and(|(at, _)| now.since(*at) > UNDER_WAY) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((now, f64::from(by)));
+        let queue = self.queue(queue);
+        queue.running = queue.running.saturating_add_signed(by);
+    }
+}

@@ -1,0 +1,4 @@
+//! A runner alone: the test plays daemon and client, and looks at what a job sees and leaves.
+
+mod host;
+mod scenarios;
