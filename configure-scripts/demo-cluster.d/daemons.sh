@@ -21,18 +21,19 @@ make_key() {
     chmod 600 "$cluster/key"
 }
 
-# Over when the daemon listens. One that has ended before is not waited for.
+# Over when the daemon listens, or is seen to have ended, or after ten seconds.
 start_daemon() { # HOST
-    local log=$cluster/$1/queued.log attempt absent=0
+    local log=$cluster/$1/queued.log now begun seen
     ! listens "$1" || return 0
     (run_on "$1" -d queued) </dev/null >>"$log" 2>&1 9<&- || refuse "$FAILED" "host $1: $(tail -n 1 "$log")"
-    for ((attempt = 0; attempt < 1000; attempt++)); do
-        ! listens "$1" || return 0
+    begun=${EPOCHREALTIME/./} seen=$begun
+    while ! listens "$1"; do
         sleep 0.01
-        if processes_in_role "$1" daemon >/dev/null; then absent=0; else ((++absent)); fi
-        ((absent < 100)) || refuse "$FAILED" "host $1: queued has ended; the end of $log: $(tail -n 3 "$log")"
+        now=${EPOCHREALTIME/./}
+        ! processes_in_role "$1" daemon >/dev/null || seen=$now
+        ((now - seen < 1000000)) || refuse "$FAILED" "host $1: queued has ended: $(tail -n 3 "$log")"
+        ((now - begun < 10000000)) || refuse "$FAILED" "host $1: queued does not listen on its socket after 10 s; see $log"
     done
-    refuse "$FAILED" "host $1: queued does not listen on $cluster/$1/run/queue/queued.sock after 10 s; see $log"
 }
 
 # Prints the processes of the role, lowest first; fails if there are none.

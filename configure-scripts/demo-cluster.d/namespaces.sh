@@ -66,18 +66,22 @@ in_switch() { # COMMAND...
     nsenter -t "$process" -n -- "$@"
 }
 
-# The port's far end is made inside the host, which gives it its address.
+# The port's far end is made inside the host. A booted machine has the card it had: with another hardware address its
+# peers would go on calling the old one for a minute.
 plug_in() { # HOST
     require_running "$1"
-    local host=$process
+    local host=$process address card
+    address=$(<"$cluster/$1/address")
+    # shellcheck disable=SC2086 # the four bytes are wanted apart
+    printf -v card '02:71:%02x:%02x:%02x:%02x' ${address//./ }
     in_switch ip -batch - <<END || return
-link add port-$1 type veth peer name eth0 netns $host
+link add port-$1 type veth peer name eth0 address $card netns $host
 link set port-$1 master switch
 link set port-$1 up
 END
     nsenter -t "$host" -n -- ip -batch - <<END
 link set lo up
-addr add $(<"$cluster/$1/address")/24 dev eth0
+addr add $address/24 dev eth0
 link set eth0 up
 END
 }

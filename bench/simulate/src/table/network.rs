@@ -224,6 +224,8 @@ impl Network {
                     self.hosts[host].wake = None;
                     self.hosts[host].wakes += 1;
                     self.handle(host, Event::Deadline);
+                    let again = self.hosts[host].wake == Some(self.now);
+                    assert!(!again, "{} has nothing to wait for at {}", self.hosts[host].name, self.now);
                 }
             }
             Plan::Measure { host } => self.measure(host),

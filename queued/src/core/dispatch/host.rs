@@ -181,6 +181,12 @@ impl Host {
         self.asked = self.asked.saturating_sub(1);
     }
 
+    /// How many questions to it have no answer yet.
+    #[cfg(test)]
+    pub fn questions(&self) -> u32 {
+        self.asked
+    }
+
     /// It did not answer in time.
     pub fn suspected(&mut self, now: Millis) {
         self.suspected_until = now + SUSPECTED;

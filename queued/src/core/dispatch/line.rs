@@ -152,6 +152,7 @@ impl Dispatcher {
     fn wait(&mut self, now: Millis, id: JobId, obstacles: &Obstacles, actions: &mut Vec<Action>) {
         self.look_again_at(now + LOOK_AGAIN);
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.silent.clear();
         let what_for = words::waiting(&job.submission, obstacles);
         if job.told.as_ref() != Some(&what_for) {
             let ahead = self.lanes.ahead(&job.lane, job.submission.priority, job.place);
