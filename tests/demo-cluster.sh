@@ -64,6 +64,7 @@ eventually() { # COMMAND...
     done
     echo "never: $*" && exit 1
 }
+ended() { [[ ! -e /proc/$1/stat ]] || grep -q ') Z ' "/proc/$1/stat"; } # CHILD, before it is waited for
 gone() { ! ps -p "${1// /,}"; } # PROCESSES
 milliseconds() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
@@ -138,6 +139,7 @@ exec_passes_on_signals_and_how_they_are_set() {
     child=$!
     eventually grep -q begun "$work/heard"
     kill -TERM $child
+    eventually ended $child
     ends 3 wait $child
     grep -q heard "$work/heard"
     local mask
@@ -203,10 +205,12 @@ down_leaves_nothing() {
     local processes
     processes="$("$demo" pids redfish) $("$demo" pids redfish leader) $("$demo" pids bluefish runner)"
     "$demo" exec redfish -- sleep 1000 &
+    eventually on redfish pgrep -f 'sleep 1000'
     "$demo" down
     ends 1 "$demo" status
     so test ! -e "$work/queue-demo-$EUID"
     eventually gone "$processes"
+    eventually ended $!
     ends 137 wait $!
     ends 0 "$demo" down
 }
@@ -296,6 +300,7 @@ cut_is_silence_and_heal_ends_it() {
     so kill -0 $talk
     "$demo" heal bluefish
     eventually test -e "$work/answered-2"
+    eventually ended $talk
     ends 0 wait $talk
     on bluefish bash -c "echo </dev/tcp/$(<"$cluster/redfish/address")/7117"
 }
@@ -309,8 +314,10 @@ crash_is_the_end_of_all_without_a_word() {
     eventually test -e "$work/answered-1"
     "$demo" exec bluefish -- sleep 1000 &
     local sleeper=$!
+    eventually on bluefish pgrep -f 'sleep 1000'
     "$demo" crash bluefish
     so gone "$process"
+    eventually ended $sleeper
     ends 137 wait $sleeper
     touch "$work/ask-2"
     sleep 1

@@ -67,8 +67,15 @@ create_cluster() {
     exec 9<&-
 }
 
+# The name goes first: a process of a killed `up` that is still under way then finds no place for its record, and gives
+# up; one that found it is in what we go through. A dying daemon may yet make its directories anew, hence the loop.
 remove_cluster() {
-    rm -rf "$cluster"
+    local grave=$base/.$name.down
+    while [[ -d $grave || -d $cluster ]]; do
+        [[ -d $grave ]] || mv "$cluster" "$grave"
+        end_hosts "$grave"
+        rm -rf "$grave"
+    done
     # The last one takes the base along; rmdir refuses when there are others.
     rmdir "$base" 2>/dev/null || true
 }

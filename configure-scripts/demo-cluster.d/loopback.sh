@@ -41,25 +41,26 @@ processes_of() { # HOST, or "*" for all: prints their numbers
     printf '%s\n' "${!member[@]}"
 }
 
-# A runner with jobs starts a dead daemon again, so once is not enough. A dying process has no environment any more, so
-# what was killed is remembered.
+# A process that is just becoming another program, or dying, shows no environment. So what was killed is remembered, and
+# only the third look in a row that finds nothing counts.
 end_hosts() {
-    local attempt process stat
-    local -A killed=()
-    for ((attempt = 0; attempt < 200; attempt++)); do
-        for process in $(processes_of '*'); do
+    local attempt process found stat empty=0
+    local -A dying=()
+    for ((attempt = 0; attempt < 200 && empty < 3; attempt++)); do
+        mapfile -t found < <(processes_of '*')
+        for process in ${found[*]}; do
             kill -KILL "$process" 2>/dev/null
-            killed[$process]=yes
+            dying[$process]=yes
         done
-        for process in "${!killed[@]}"; do
+        for process in "${!dying[@]}"; do
             stat=Z
             read -r stat 2>/dev/null <"/proc/$process/stat"
-            [[ ${stat##*) } != [ZX]* ]] || unset "killed[$process]"
+            [[ ${stat##*) } != [ZX]* ]] || unset "dying[$process]"
         done
-        ((${#killed[@]})) || return 0
-        sleep 0.01
+        if [[ -n ${found[*]}${!dying[*]} ]]; then empty=0; else ((++empty)); fi
+        sleep 0.02
     done
-    refuse "$FAILED" "processes do not die: ${!killed[*]}"
+    ((empty == 3)) || refuse "$FAILED" "processes do not die: ${!dying[*]}"
 }
 
 run_on() { # HOST [-d] COMMAND...: becomes the command, or with -d starts it apart from us

@@ -205,9 +205,9 @@ make_hosts() {
     wait "$compiler" || refuse "$FAILED" "cannot compile $here/enter.c"
 }
 
-end_hosts() { # whatever there is of them
+end_hosts() { # DIRECTORY where the cluster is now: whatever there is of them
     local record
-    for record in "$cluster"/*/init "$cluster/switch"; do
+    for record in "$1"/*/init "$1/switch"; do
         [[ ! -e $record ]] || end_process "$record"
     done
     end_cgroup

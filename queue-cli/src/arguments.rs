@@ -21,12 +21,7 @@ pub enum Invocation {
     /// Run a command.
     Run(Run),
     /// `queue hosts`.
-    Hosts {
-        /// The daemon's answer as it is.
-        json: bool,
-        /// Times in UTC.
-        utc: bool,
-    },
+    Hosts(Listing),
     /// `queue cluster init`.
     ClusterInit {
         /// Where to listen.
@@ -34,6 +29,15 @@ pub enum Invocation {
     },
     /// `--help`, `--version`: text for standard output.
     Print(String),
+}
+
+/// How a list is to be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// `--json`: the daemon's answer as it is.
+    pub json: bool,
+    /// `--utc`: times in UTC.
+    pub utc: bool,
 }
 
 /// A command and how to run it.
@@ -60,7 +64,9 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Failure> {
         Err(error) => return explain(&error, &arguments),
     };
     match matches.subcommand() {
-        Some(("hosts", hosts)) => Ok(Invocation::Hosts { json: hosts.get_flag("json"), utc: hosts.get_flag("utc") }),
+        Some(("hosts", hosts)) => {
+            Ok(Invocation::Hosts(Listing { json: hosts.get_flag("json"), utc: hosts.get_flag("utc") }))
+        }
         Some(("cluster", cluster)) => {
             let init = cluster.subcommand_matches("init");
             let listen = init.and_then(|init| init.get_one::<String>("listen").cloned());
@@ -440,8 +446,8 @@ mod tests {
 
     #[test]
     fn subcommands_are_words_before_any_option() {
-        assert_eq!(parsed("queue hosts"), Ok(Invocation::Hosts { json: false, utc: false }));
-        assert_eq!(parsed("queue hosts --json --utc"), Ok(Invocation::Hosts { json: true, utc: true }));
+        assert_eq!(parsed("queue hosts"), Ok(Invocation::Hosts(Listing { json: false, utc: false })));
+        assert_eq!(parsed("queue hosts --json --utc"), Ok(Invocation::Hosts(Listing { json: true, utc: true })));
         assert_eq!(parsed("queue cluster init"), Ok(Invocation::ClusterInit { listen: None }));
         assert_eq!(
             parsed("queue cluster init --listen [::1]:7117"),

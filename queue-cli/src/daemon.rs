@@ -38,11 +38,15 @@ impl Daemon {
         Self { socket: places::daemon_socket(&runtime) }
     }
 
-    /// Sends a request, starting the daemon first if there is none, and reads the status.
+    /// Sends a request, starting the daemon first if there is none.
     pub fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Exchange, Failure> {
-        let stream = self.connect()?;
-        let sent = Exchange::send(stream, method, path, body, SILENCE);
-        sent.map_err(|error| self.said(&error))
+        self.try_ask(method, path, body)?.map_err(|error| self.said(&error))
+    }
+
+    /// As [`Daemon::ask`], for a caller that repeats the request when the connection breaks: that
+    /// is the inner error.
+    pub fn try_ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Result<Exchange, HttpError>, Failure> {
+        Ok(Exchange::send(self.connect()?, method, path, body, SILENCE))
     }
 
     /// The sentence for a daemon that did not answer as it should.

@@ -1,5 +1,7 @@
 //! How this process ends: with the job's code, of the job's signal, or with a sentence.
 
+use std::io::{Write, stderr};
+
 use wire::session::{End, Outcome};
 
 use crate::failure::Failure;
@@ -38,7 +40,8 @@ impl Ending {
             Self::Code(code) => std::process::exit(code.into()),
             Self::Signal(number) => sys::signal::die_of(number),
             Self::Failed(failure) => {
-                eprintln!("{failure}");
+                // Where standard error is gone too, the code has to say it all.
+                let _ = writeln!(stderr(), "{failure}");
                 std::process::exit(failure.code.into())
             }
             Self::TurnedAway(why) => Self::Failed(Failure::own(why)).leave(),

@@ -8,13 +8,14 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use wire::api::HostsAnswer;
 use wire::news::{HostRow, QueueState};
 
+use crate::arguments::Listing;
 use crate::daemon::Daemon;
 use crate::failure::{Failure, printable, words};
 use crate::place::refused;
 use crate::table::{Align, lay_out};
 
 /// Asks the daemon and prints its answer.
-pub fn run(daemon: &Daemon, json: bool, utc: bool) -> Result<(), Failure> {
+pub fn run(daemon: &Daemon, listing: &Listing) -> Result<(), Failure> {
     let mut exchange = daemon.ask("GET", "/v1/hosts", b"")?;
     let deadline = Instant::now() + PATIENCE;
     let status = exchange.status(deadline).map_err(|error| daemon.said(&error))?;
@@ -22,13 +23,13 @@ pub fn run(daemon: &Daemon, json: bool, utc: bool) -> Result<(), Failure> {
     if status != 200 {
         return Err(refused(status, &body));
     }
-    if json {
+    if listing.json {
         let text = body.strip_suffix(b"\n").unwrap_or(&body);
         return print(&[text, b"\n"].concat());
     }
     let answer: HostsAnswer = serde_json::from_slice(&body)
         .map_err(|error| Failure::own(format!("cannot read the list of hosts: {error}")))?;
-    let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
+    let zone = if listing.utc { TimeZone::UTC } else { TimeZone::system() };
     let text = table(&answer.hosts, &Timestamp::now().to_zoned(zone));
     print(text.as_bytes())
 }

@@ -22,9 +22,14 @@ pub struct Input {
 }
 
 impl Input {
-    /// Standard input, if it is to be read at all.
-    pub fn new(wanted: bool) -> Self {
-        Self { source: if wanted { Source::of(stdin().as_fd()).ok() } else { None } }
+    /// Standard input.
+    pub fn standard() -> Self {
+        Self { source: Source::of(stdin().as_fd()).ok() }
+    }
+
+    /// Nothing: the job has its own.
+    pub fn none() -> Self {
+        Self { source: None }
     }
 
     /// Whether there is nothing to read any more, or never was.
@@ -78,9 +83,9 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// With escapes where every key is meant for the job.
-    pub fn new(with_escapes: bool) -> Self {
-        Self { escapes: with_escapes.then(Escapes::default), over: false }
+    /// Keys among which escapes are recognised.
+    pub fn with_escapes() -> Self {
+        Self { escapes: Some(Escapes::default()), over: false }
     }
 
     /// The terminal is ours again.
@@ -150,7 +155,7 @@ mod tests {
     #[test]
     fn keys_fill_the_window_and_not_more() {
         let mut endpoint = Endpoint::new(Side::Client);
-        let keys = Keys::new(true);
+        let keys = Keys::with_escapes();
         assert!(keys.wants(&mut endpoint));
         fill(&mut endpoint, &vec![b'a'; Stream::Tty.window() - 1]);
         assert!(!keys.wants(&mut endpoint));

@@ -47,7 +47,7 @@ fn main() {
 fn carry_out(invocation: Invocation) -> Result<Ending, Failure> {
     match invocation {
         Invocation::Run(run) => return run::run(&run),
-        Invocation::Hosts { json, utc } => hosts::run(&Daemon::of_user(), json, utc)?,
+        Invocation::Hosts(listing) => hosts::run(&Daemon::of_user(), &listing)?,
         Invocation::ClusterInit { listen } => cluster::init(&Daemon::of_user(), listen)?,
         Invocation::Print(text) => hosts::print(text.as_bytes())?,
     }

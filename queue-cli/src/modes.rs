@@ -28,9 +28,20 @@ pub struct Plan {
     pub offered: [bool; 3],
     /// The client goes raw as soon as it is in the foreground, not only when the job asks.
     pub eager: bool,
-    /// All three are the terminal: raw means without signal keys and output processing, and
-    /// escapes are recognised.
+    /// All three are the terminal: every key is meant for the job.
     pub full: bool,
+    /// Standard input is the terminal here and a pipe for the job.
+    pub reads_terminal: bool,
+}
+
+/// How raw the local terminal is made for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rawness {
+    /// Keys and output go through as they are.
+    Whole,
+    /// The keys for signals still work and output is still processed: the terminal is shared
+    /// with the rest of a pipeline.
+    Shared,
 }
 
 impl Plan {
@@ -55,12 +66,13 @@ impl Plan {
         let full = descriptors == [Descriptor::Pty; 3];
         let has_pty = descriptors.contains(&Descriptor::Pty);
         let eager = full || has_pty && matches!(pty, Pty::Full | Pty::Half);
-        Self { descriptors, offered, eager, full }
+        let reads_terminal = here[0] == Here::Controlling && descriptors[0] == Descriptor::Pipe;
+        Self { descriptors, offered, eager, full, reads_terminal }
     }
 
-    /// Whether the job reads its terminal as standard input.
-    pub fn has_pty_input(&self) -> bool {
-        self.descriptors[0] == Descriptor::Pty
+    /// How raw the local terminal is to be.
+    pub fn rawness(&self) -> Rawness {
+        if self.full { Rawness::Whole } else { Rawness::Shared }
     }
 
     /// Whether the job has a terminal at all.

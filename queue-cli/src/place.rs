@@ -57,18 +57,15 @@ impl<'a> Submission<'a> {
         let mut pause = FIRST_PAUSE;
         let mut attempts = 0;
         loop {
-            let broken = match self.daemon.ask("POST", "/v1/sessions", &body) {
-                Ok(exchange) => match self.follow(exchange, &mut waiting) {
-                    Ok(outcome) => return outcome,
-                    // It has been looked at twice by now.
-                    Err(error @ HttpError::Silent) => return Err(self.daemon.said(&error)),
-                    Err(error) => self.daemon.said(&error),
-                },
-                Err(failure) => return Err(failure),
+            let exchange = self.daemon.try_ask("POST", "/v1/sessions", &body)?;
+            let broken = match exchange.and_then(|exchange| self.follow(exchange, &mut waiting)) {
+                Ok(outcome) => return outcome,
+                Err(error) => error,
             };
             attempts += 1;
-            if attempts == MOST_ATTEMPTS {
-                return Err(broken);
+            // A silent daemon has been looked at twice by now.
+            if attempts == MOST_ATTEMPTS || matches!(broken, HttpError::Silent) {
+                return Err(self.daemon.said(&broken));
             }
             std::thread::sleep(pause);
             pause *= 2;

@@ -1,6 +1,6 @@
 //! `queue -- COMMAND`: describe, place, connect, release, stay.
 
-use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use wire::api::Placement;
@@ -30,7 +30,7 @@ pub fn run(run: &Run) -> Result<Ending, Failure> {
     loop {
         let placement = submission.place().map_err(|failure| with_history(failure, &history))?;
         let host = printable(&placement.host);
-        let unreached = match attach(run, &plan, here, &placement, submission.key())? {
+        let unreached = match attach(run, &plan, &placement, submission.key())? {
             Attached::Over(ending) => return Ok(ending),
             Attached::Not(unreached) => unreached,
         };
@@ -57,13 +57,7 @@ enum Attached {
 }
 
 /// Connects to a placement and stays to the end of the session.
-fn attach(
-    run: &Run,
-    plan: &Plan,
-    here: [Here; 3],
-    placement: &Placement,
-    key: &SecretKey,
-) -> Result<Attached, Failure> {
+fn attach(run: &Run, plan: &Plan, placement: &Placement, key: &SecretKey) -> Result<Attached, Failure> {
     let mut connection = Connection::new(placement, key)?;
     let mut endpoint = Endpoint::new(Side::Client);
     let (stdin, stdout, stderr) = (stdin(), stdout(), stderr());
@@ -72,12 +66,12 @@ fn attach(
         return Ok(Attached::Not(unreached));
     }
     if run.verbose {
-        eprintln!("queue: on {} ({})", printable(&placement.host), printable(&placement.reason));
+        let (host, reason) = (printable(&placement.host), printable(&placement.reason));
+        let _ = writeln!(&stderr, "queue: on {host} ({reason})");
     }
-    let reads_terminal = here[0] == Here::Controlling && !plan.has_pty_input();
-    let terminal = (plan.has_pty() || reads_terminal).then(Terminal::open).flatten();
+    let terminal = (plan.has_pty() || plan.reads_terminal).then(Terminal::open).flatten();
     let handed = handed.iter().map(|(number, _)| *number).collect();
-    let session = Session::new(connection, endpoint, *plan, handed, terminal, reads_terminal)
+    let session = Session::new(connection, endpoint, *plan, handed, terminal)
         .map_err(|error| Failure::own(format!("cannot receive signals: {}", words(&error))))?;
     Ok(match session.run() {
         Ending::TurnedAway(why) => Attached::Not(Unreached::TurnedAway(why)),

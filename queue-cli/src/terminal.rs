@@ -15,6 +15,7 @@ use sys::terminal::Modes;
 use wire::session;
 
 use crate::description::{Sink, Taken};
+use crate::modes::Rawness;
 
 /// The controlling terminal.
 pub struct Terminal {
@@ -74,17 +75,15 @@ impl Terminal {
         self.raw.is_some()
     }
 
-    /// Makes every key go through. With `keep_signals_and_output` the keys for signals still
-    /// work and output is still translated. Modes that a shell has set meanwhile are those to
-    /// go back to.
-    pub fn enter_raw(&mut self, keep_signals_and_output: bool) {
+    /// Makes every key go through. Modes that a shell has set meanwhile are those to go back to.
+    pub fn enter_raw(&mut self, rawness: Rawness) {
         let Ok(now) = sys::terminal::modes(self.tty.as_fd()) else {
             return;
         };
         if self.raw.as_ref() == Some(&now) {
             return;
         }
-        let raw = now.raw(keep_signals_and_output);
+        let raw = now.raw(rawness == Rawness::Shared);
         let Ok(tty) = self.tty.try_clone() else {
             return;
         };

@@ -40,16 +40,13 @@ fn line(what: &str, columns: usize) -> String {
         columns => columns,
     } - 1;
     let what = printable(what);
-    let whole = BEFORE.len() + what.chars().count() + AFTER.len();
-    if whole <= room {
-        return format!("{BEFORE}{what}{AFTER}");
-    }
-    let most = room.saturating_sub(BEFORE.len() + AFTER.len());
+    // A daemon that says so itself need not be repeated.
+    let before = if what.contains("waiting") { "queue: " } else { "queue: waiting: " };
+    let most = room.saturating_sub(before.len() + AFTER.len());
     let cut = what.chars().take(most).collect::<String>();
-    format!("{BEFORE}{cut}{AFTER}").chars().take(room).collect()
+    format!("{before}{cut}{AFTER}").chars().take(room).collect()
 }
 
-const BEFORE: &str = "queue: waiting: ";
 const AFTER: &str = " ...  ^C gives up";
 
 #[cfg(test)]
@@ -59,9 +56,12 @@ mod tests {
     #[test]
     fn the_line_never_wraps_and_says_how_to_leave_where_there_is_room() {
         for columns in [1, 2, 20, 40, 80, 200] {
-            let line = line("queue \"big\": 4 of 4 slots are taken (1 ahead of you)", columns);
-            assert!(line.chars().count() < columns.max(2), "{columns}: {line}");
-            assert!(columns < 40 || line.ends_with("^C gives up"), "{columns}: {line}");
+            for what in ["queue \"big\": 4 of 4 slots are taken", "b: full; waiting (1 ahead of you)"] {
+                let line = line(what, columns);
+                assert!(line.chars().count() < columns.max(2), "{columns}: {line}");
+                assert!(columns < 40 || line.ends_with("^C gives up"), "{columns}: {line}");
+                assert!(columns < 80 || line.matches("waiting").count() == 1, "{columns}: {line}");
+            }
         }
     }
 }

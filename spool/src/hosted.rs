@@ -225,7 +225,7 @@ pub struct NotAllowed {
 /// Why an event is not allowed, as the end of a sentence that begins with the attempt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
-    /// Home hears this as [`crate::home::Event::OtherSpool`].
+    /// Home hears this as [`Report::OtherSpool`].
     #[error("was placed in spool {placed}, this is spool {own}: nobody can know whether it ran")]
     OtherSpool {
         /// Where home placed it.

@@ -13,6 +13,7 @@
 //! | `c` | the sender's wall clock, microseconds since 1970 |
 //! | `f` | [`Introduction`] `[host, address, incarnation, sequence, cpus, speed/1000, MiB, platform, version, [[queue, limit, shut]], [figures]]` |
 //! | `d` | [`Update`] `[key, [figures]]`; figures are `[step, load/100, runnable/10, free MiB, starting, [running]]` |
+//! | `p` | the same, for what was pulled somewhere on its way |
 //! | `r` | [`Rumour`] `[host, incarnation, sequence, age in ms]` |
 //! | `g` | [`Departure`] `[host, incarnation, 0 left or 1 removed, age in s]` |
 //! | `w` | cards the sender lacks and wants |
@@ -50,6 +51,10 @@ pub struct Message {
     /// New figures of hosts whose card the receiver should have.
     #[serde(rename = "d", default, deserialize_with = "open::records", skip_serializing_if = "Vec::is_empty")]
     pub updates: Vec<Update>,
+    /// The same, but somebody on the way got them as an answer: such a way is open only when
+    /// somebody happens to ask, and nobody should rely on it.
+    #[serde(rename = "p", default, deserialize_with = "open::records", skip_serializing_if = "Vec::is_empty")]
+    pub pulled: Vec<Update>,
     /// Hosts that somebody has lost.
     #[serde(rename = "r", default, deserialize_with = "open::records", skip_serializing_if = "Vec::is_empty")]
     pub rumours: Vec<Rumour>,

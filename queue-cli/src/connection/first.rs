@@ -65,10 +65,15 @@ impl Connection {
     /// One step. What the runner says before the release can only be its HELLO or a refusal.
     fn advance(&mut self, endpoint: &mut Endpoint) -> Result<(), LinkError> {
         self.dialed(endpoint)?;
+        let is_local = self.is_local();
         let State::Up { link, .. } = &mut self.state else {
             return Ok(());
         };
-        link.transmit(endpoint)?;
+        // On another host HELLO waits for the release, to go along with it in one piece.
+        let speaks = is_local || link.handshaking();
+        if speaks {
+            link.transmit(endpoint)?;
+        }
         let mut refusal = None;
         let received = link.receive(READ_BUDGET, &mut |bytes| {
             let mut rest = bytes;
@@ -84,7 +89,7 @@ impl Connection {
         match refusal {
             Some(text) => Err(io::Error::other(text).into()),
             None if received == Received::Closed => Err(LinkError::Cut),
-            None => link.transmit(endpoint),
+            None => Ok(()),
         }
     }
 }

@@ -123,6 +123,7 @@ impl Connection {
     /// HELLO has not come yet, it has so long from now.
     pub fn released(&mut self, endpoint: &Endpoint) {
         self.kind = HelloKind::Resume;
+        self.is_first = !endpoint.established();
         if let State::Up { until, .. } = &mut self.state {
             *until = (!endpoint.established()).then(|| Instant::now() + ANSWER);
         }

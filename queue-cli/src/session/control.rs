@@ -23,6 +23,15 @@ enum Resume {
     Ourselves,
 }
 
+/// What the job's terminal becomes when the job gets the foreground.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HandOver {
+    /// As the local one is now, after whoever had it meanwhile.
+    WithModes,
+    /// As the job has left it.
+    AsItIs,
+}
+
 impl Session {
     /// Takes all signals that have arrived.
     pub(super) fn take_signals(&mut self) -> Option<Ending> {
@@ -42,7 +51,7 @@ impl Session {
             Way::Continued => self.go_on(Resume::Whatever),
             Way::Resized if self.plan.has_pty() => self.say_size(),
             // Nobody there could stop; the person wants the prompt all the same.
-            Way::ForwardStop if over || !connected => self.suspend_alone(),
+            Way::ForwardStop if over || !connected => self.suspend_alone(sys::signal::stop_self),
             Way::ForwardStop => {
                 self.stop_forwarded = Some(Instant::now());
                 self.say(Control::Signal(sys::signal::name(number)));
@@ -68,7 +77,7 @@ impl Session {
         for command in self.keys.read(terminal, &mut self.endpoint) {
             match command {
                 Command::End => return Some(self.give_up()),
-                Command::Suspend => self.suspend_alone(),
+                Command::Suspend => self.suspend_alone(sys::signal::stop_own_group),
                 Command::Help => {
                     for line in escape::HELP {
                         self.output.draw_on_tty(format!("\r\n{line}").as_bytes());
@@ -109,7 +118,7 @@ impl Session {
         };
         match on_stopped(signal, situation) {
             Reaction::Give => {
-                self.take_terminal(true);
+                self.take_terminal(HandOver::WithModes);
                 self.say(Control::Signal("CONT".to_owned()));
             }
             Reaction::Repeat => {
@@ -141,8 +150,8 @@ impl Session {
     }
 
     /// Stops this process alone; the job runs on.
-    fn suspend_alone(&mut self) {
-        self.step_aside(libc::SIGTSTP, sys::signal::stop_own_group);
+    fn suspend_alone(&mut self, how: fn(i32)) {
+        self.step_aside(libc::SIGTSTP, how);
         self.go_on(Resume::Ourselves);
     }
 
@@ -187,7 +196,10 @@ impl Session {
         self.in_foreground = self.terminal.as_ref().is_some_and(Terminal::is_ours);
         if self.plan.has_pty() {
             if self.in_foreground && (self.plan.eager || self.grant != Grant::None) {
-                self.take_terminal(resume == Resume::Both);
+                self.take_terminal(match resume {
+                    Resume::Both => HandOver::WithModes,
+                    Resume::Whatever | Resume::Ourselves => HandOver::AsItIs,
+                });
             } else {
                 if self.grant != Grant::None {
                     self.grant = Grant::None;
@@ -202,18 +214,17 @@ impl Session {
         }
     }
 
-    /// Goes raw and puts the job in the foreground of its terminal, which takes over the local
-    /// one's modes if it is to.
-    fn take_terminal(&mut self, with_modes: bool) {
+    /// Goes raw and puts the job in the foreground of its terminal.
+    fn take_terminal(&mut self, how: HandOver) {
         let Some(terminal) = &mut self.terminal else {
             return;
         };
         let modes = terminal.modes();
-        terminal.enter_raw(!self.plan.full);
+        terminal.enter_raw(self.plan.rawness());
         self.in_foreground = true;
         self.keys.renew();
         self.look_at_newlines();
-        if let Some(modes) = modes.filter(|_| with_modes) {
+        if let Some(modes) = modes.filter(|_| how == HandOver::WithModes) {
             self.say(Control::Modes(modes));
         }
         self.grant = Grant::Fresh;
@@ -224,7 +235,7 @@ impl Session {
     /// was never stopped sends no signal. This is the one thing that is polled.
     pub(super) fn watches_foreground(&self) -> bool {
         let wants_keys = self.plan.eager && self.grant == Grant::None;
-        let wants_input = self.reads_terminal && !self.input.is_over();
+        let wants_input = self.plan.reads_terminal && !self.input.is_over();
         self.terminal.is_some()
             && !self.in_foreground
             && matches!(self.progress, Progress::Running)
@@ -235,7 +246,7 @@ impl Session {
         self.next_look = now + LOOK;
         self.in_foreground = self.terminal.as_ref().is_some_and(Terminal::is_ours);
         if self.in_foreground && self.plan.eager {
-            self.take_terminal(true);
+            self.take_terminal(HandOver::WithModes);
             self.say_size();
         }
     }

@@ -16,23 +16,29 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// Bytes of a stream that no longer exist anywhere; `None`: nobody knows how many. Answers
-    /// the line for the terminal, where it is one.
-    pub fn lost(&mut self, stream: Stream, bytes: Option<u64>) -> Option<String> {
-        let count = match bytes {
-            Some(0) => return None,
-            Some(1) => "1 byte".to_owned(),
-            Some(bytes) => format!("{bytes} bytes"),
-            None => "an unknown number of bytes".to_owned(),
-        };
+    /// Bytes of the job's output that no longer exist anywhere; `None`: nobody knows how many.
+    /// Answers the line for the terminal, where it is one.
+    pub fn output(&mut self, stream: Stream, bytes: Option<u64>) -> Option<String> {
         match stream {
-            Stream::Tty => return Some(format!("{count} not shown")),
-            Stream::Control => {}
-            Stream::Stdin | Stream::Stdout | Stream::Stderr => {
-                self.phrases.push(format!("{count} of {} were lost", name(stream)));
+            Stream::Tty => Some(format!("{} not shown", counted(bytes))),
+            Stream::Stdout | Stream::Stderr => {
+                self.phrases.push(format!("{} of {} were lost", counted(bytes), name(stream)));
+                None
             }
+            Stream::Stdin | Stream::Control => None,
         }
-        None
+    }
+
+    /// Bytes of its input that were sent and that the job may or may not have read.
+    pub fn input(&mut self, stream: Stream, bytes: Option<u64>) -> Option<String> {
+        match stream {
+            Stream::Tty => Some(format!("up to {} of what was typed were lost", counted(bytes))),
+            Stream::Stdin => {
+                self.phrases.push(format!("up to {} of {} were lost", counted(bytes), name(stream)));
+                None
+            }
+            Stream::Stdout | Stream::Stderr | Stream::Control => None,
+        }
     }
 
     /// The local destination does not take the output, and not because its reader has gone.
@@ -49,6 +55,14 @@ impl Gaps {
                 Ending::Failed(Failure::own(format!("{host}: {}; {}", self.phrases.join(", "), in_words(end))))
             }
         }
+    }
+}
+
+fn counted(bytes: Option<u64>) -> String {
+    match bytes {
+        Some(1) => "1 byte".to_owned(),
+        Some(bytes) => format!("{bytes} bytes"),
+        None => "an unknown number of bytes".to_owned(),
     }
 }
 
@@ -71,13 +85,13 @@ mod tests {
     fn a_gap_in_a_pipe_is_our_failure_and_names_the_jobs_own_end() {
         let last = Last::End(End { outcome: Outcome::Exited(0), usage: Usage::default() });
         let mut gaps = Gaps::default();
-        assert_eq!(gaps.lost(Stream::Stdout, Some(0)), None);
-        assert_eq!(gaps.lost(Stream::Tty, Some(7)).as_deref(), Some("7 bytes not shown"));
+        assert_eq!(gaps.output(Stream::Tty, Some(7)).as_deref(), Some("7 bytes not shown"));
+        assert!(gaps.input(Stream::Tty, Some(1)).is_some_and(|line| line.contains("1 byte of what was typed")));
         assert_eq!(gaps.ending("b", &last), Ending::Code(0));
-        gaps.lost(Stream::Stdout, Some(4096));
-        gaps.lost(Stream::Stdin, None);
-        let message = "b: 4096 bytes of standard output were lost, an unknown number of bytes of \
-                       standard input were lost; the job itself exited with 0";
+        assert_eq!(gaps.output(Stream::Stdout, Some(4096)), None);
+        assert_eq!(gaps.input(Stream::Stdin, Some(9)), None);
+        let message = "b: 4096 bytes of standard output were lost, up to 9 bytes of standard input were lost; \
+                       the job itself exited with 0";
         assert_eq!(gaps.ending("b", &last), Ending::Failed(Failure::own(message)));
     }
 }

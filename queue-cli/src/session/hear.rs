@@ -13,7 +13,8 @@ use crate::output::close_standard;
 /// What is acted upon when the bytes around it have been taken.
 enum Said {
     Hello { generation: u64, fresh: bool },
-    Missing(Stream, Option<u64>),
+    MissingOutput(Stream, Option<u64>),
+    LostInput(Stream, Option<u64>),
     Control(Control),
     Refused(String),
 }
@@ -36,16 +37,16 @@ impl Session {
                         said.push(Said::Hello { generation, fresh });
                     }
                     Event::Resumed { missing, lost_input } => {
-                        let losses = Stream::ALL.into_iter().flat_map(|stream| {
-                            let index = stream as usize;
-                            [missing[index], lost_input[index]].map(|bytes| (stream, bytes))
-                        });
-                        let losses = losses.filter(|(_, bytes)| *bytes > 0);
-                        said.extend(losses.map(|(stream, bytes)| Said::Missing(stream, Some(bytes))));
+                        for stream in Stream::ALL {
+                            let (missing, lost) = (missing[stream as usize], lost_input[stream as usize]);
+                            said.extend((missing > 0).then_some(Said::MissingOutput(stream, Some(missing))));
+                            said.extend((lost > 0).then_some(Said::LostInput(stream, Some(lost))));
+                        }
                     }
-                    Event::Control(Control::Gap(gap)) => {
-                        said.push(Said::Missing(gap.stream, gap.bytes));
+                    Event::Control(Control::Gap(gap)) if gap.stream == Stream::Stdin => {
+                        said.push(Said::LostInput(gap.stream, gap.bytes));
                     }
+                    Event::Control(Control::Gap(gap)) => said.push(Said::MissingOutput(gap.stream, gap.bytes)),
                     Event::Control(control) => said.push(Said::Control(control)),
                     Event::Refused(reason) => said.push(Said::Refused(reason)),
                 }
@@ -89,8 +90,13 @@ impl Session {
                     self.remind();
                 }
             }
-            Said::Missing(stream, bytes) => {
-                if let Some(line) = self.gaps.lost(stream, bytes) {
+            Said::MissingOutput(stream, bytes) => {
+                if let Some(line) = self.gaps.output(stream, bytes) {
+                    self.tell(&line);
+                }
+            }
+            Said::LostInput(stream, bytes) => {
+                if let Some(line) = self.gaps.input(stream, bytes) {
                     self.tell(&line);
                 }
             }

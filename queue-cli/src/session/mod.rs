@@ -12,7 +12,7 @@ mod hear;
 mod outbox;
 mod wait;
 
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -22,7 +22,7 @@ use wire::session::{Control, End, Endpoint, StartInfo, Stream};
 
 use crate::connection::Connection;
 use crate::end::Ending;
-use crate::failure::{Failure, words};
+use crate::failure::{Failure, printable, words};
 use crate::input::{Input, Keys};
 use crate::job_control::{Grant, received};
 use crate::modes::Plan;
@@ -41,8 +41,6 @@ pub struct Session {
     /// Descriptors that the job was given as they are.
     handed: Vec<usize>,
     terminal: Option<Terminal>,
-    /// Standard input is our terminal and a pipe for the job: read only in the foreground.
-    reads_terminal: bool,
     input: Input,
     keys: Keys,
     output: Output,
@@ -88,10 +86,13 @@ impl Session {
         plan: Plan,
         handed: Vec<usize>,
         terminal: Option<Terminal>,
-        reads_terminal: bool,
     ) -> io::Result<Self> {
         let signals = Signals::block(&received())?;
-        let piped = plan.descriptors[0] != Descriptor::Pty && !handed.contains(&0);
+        let input = match plan.descriptors[0] {
+            Descriptor::Pipe if !handed.contains(&0) => Input::standard(),
+            _ => Input::none(),
+        };
+        let keys = if plan.full { Keys::with_escapes() } else { Keys::default() };
         let mut output = Output::default();
         output.set_tty(terminal.as_ref().filter(|_| plan.has_pty()).and_then(Terminal::sink));
         Ok(Self {
@@ -101,9 +102,8 @@ impl Session {
             plan,
             handed,
             terminal,
-            reads_terminal,
-            input: Input::new(piped),
-            keys: Keys::new(plan.full),
+            input,
+            keys,
             output,
             outbox: Outbox::default(),
             notice: Notice::default(),
@@ -148,7 +148,7 @@ impl Session {
             if self.plan.eager && self.in_foreground {
                 info.foreground = true;
                 self.grant = Grant::Settled;
-                terminal.enter_raw(!self.plan.full);
+                terminal.enter_raw(self.plan.rawness());
             }
         }
         self.look_at_newlines();
@@ -283,11 +283,11 @@ impl Session {
 
     /// A sentence for the person: on the terminal, never into a redirected descriptor.
     fn tell(&mut self, text: &str) {
-        let text = crate::failure::printable(text);
+        let text = printable(text);
         if self.plan.has_pty() {
             self.output.say_on_tty(&format!("[queue: {text}]"));
-        } else if io::IsTerminal::is_terminal(&io::stderr()) {
-            eprintln!("queue: {text}");
+        } else if io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr(), "queue: {text}");
         }
     }
 }

@@ -106,7 +106,7 @@ impl Placing {
                 host: HostName::from(record.host),
                 state: record.state,
                 heard: Millis(now.0.saturating_sub(row.age_ms)),
-                unavailable: row.unavailable.map(|why| format!("is {why}")),
+                unavailable: row.unavailable.map(|why| after_its_name(&why)),
             });
         }
         let gone = told.keys().filter(|host| !present.contains(*host)).cloned().collect::<Vec<_>>();
@@ -197,7 +197,13 @@ impl Placing {
                 }
                 Event::Reserved { id, host, rank }
             }
-            Ok(ReservationAnswer::Refused { refusal, rank }) => Event::Refused { id, host, refusal, rank },
+            Ok(ReservationAnswer::Refused { mut refusal, rank }) => {
+                // Whose words they are the dispatcher says itself.
+                if let Some(words) = refusal.message.strip_prefix(&format!("{host}: ")) {
+                    refusal.message = words.to_owned();
+                }
+                Event::Refused { id, host, refusal, rank }
+            }
             Err(error) => {
                 tracing::info!(%host, job = id.0, "no answer to a reservation: {error:#}");
                 Event::Silent { id, host }
@@ -237,4 +243,9 @@ impl Placing {
         };
         let _ = open.answers.send(answer);
     }
+}
+
+/// Why a host takes nothing, in words that follow its name.
+fn after_its_name(why: &str) -> String {
+    if why.starts_with("silent") { format!("is {why}") } else { format!("is not chosen: {why}") }
 }

@@ -20,20 +20,14 @@ pub enum Event {
     Released,
     /// The dispatcher has chosen a host that is ready for the next attempt.
     Placed(Place),
-    /// The host says what its record of the attempt says.
+    /// The host says what it knows of the attempt.
     Reported {
         /// Which attempt.
         attempt: Attempt,
-        /// The spool that holds the host's record.
+        /// The spool that the host has.
         spool: SpoolId,
         /// What it says.
         report: Report,
-    },
-    /// The host that was asked has another spool than the one the attempt was placed in:
-    /// it cannot know.
-    OtherSpool {
-        /// Which attempt.
-        attempt: Attempt,
     },
     /// The output of the attempt is safe at home.
     Delivered {
@@ -53,7 +47,8 @@ pub enum Event {
         attempt: Attempt,
     },
     /// The host asks for the lease of a restartable attempt, first or again.
-    /// [`Step::Nothing`](super::Step::Nothing) grants it.
+    /// It is granted by answering, after what [`Record::step`](super::Record::step) says was
+    /// written; an error is the refusal.
     LeaseAsked {
         /// Which attempt.
         attempt: Attempt,
@@ -79,7 +74,6 @@ impl Event {
     pub fn attempt(&self) -> Option<Attempt> {
         match self {
             Self::Reported { attempt, .. }
-            | Self::OtherSpool { attempt }
             | Self::Delivered { attempt }
             | Self::HostSilent { attempt, .. }
             | Self::HostHeard { attempt }
@@ -97,7 +91,7 @@ impl Event {
     }
 }
 
-/// What a host's durable record says of an attempt.
+/// What a host knows of an attempt, by its durable record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// It has not started it and never will. `never seen` is this answer too.
@@ -111,4 +105,6 @@ pub enum Report {
     /// The process is gone without an end of its own: killed by a cancel or with its lease,
     /// or lost in a crash of the host.
     Gone,
+    /// The host has another spool than the one the attempt was placed in: it cannot know.
+    OtherSpool,
 }

@@ -16,7 +16,7 @@ use wire::session::End;
 use crate::{Attempt, JobId, SpoolId};
 
 pub use event::{Event, Report};
-pub use lost::{Loss, Lost};
+pub use lost::{Loss, Lost, MOST_LOST};
 pub use not_allowed::{NotAllowed, Why};
 pub use run::{Cancel, Contact, Run, Stage, WaitingFor};
 
@@ -70,42 +70,48 @@ impl Record {
         &self.state
     }
 
+    /// The attempts that home still wants to hear about, the newest first: whenever their
+    /// hosts can be asked, they are to be.
+    pub fn unsettled(&self) -> impl Iterator<Item = &Place> {
+        let lost = self.lost().filter(|lost| lost.loss != Loss::Gone).map(|lost| &lost.place);
+        self.running().into_iter().chain(lost)
+    }
+
     /// Whether home wants nothing more of this attempt, so that its host may be told to
     /// forget the end it keeps. To be asked after a reported end has been taken in.
     pub fn is_settled(&self, attempt: Attempt) -> bool {
-        let done = match &self.state {
-            State::Running(run) if run.place.attempt == attempt => false,
-            State::Held { .. }
-            | State::Pending { .. }
-            | State::Running(_)
-            | State::Finished { .. }
-            | State::Dead(_)
-            | State::Cancelled => {
-                self.lost().filter(|lost| lost.place.attempt == attempt).is_none_or(|lost| lost.loss == Loss::Gone)
-            }
-        };
-        done && self.last >= Some(attempt)
+        self.last >= Some(attempt) && self.unsettled().all(|place| place.attempt != attempt)
     }
 
-    /// The lost attempt whose end would still count.
-    fn lost(&self) -> Option<&Lost> {
+    fn running(&self) -> Option<&Place> {
         match &self.state {
+            State::Running(run) => Some(&run.place),
+            State::Held { .. } | State::Pending { .. } | State::Finished { .. } | State::Dead(_) | State::Cancelled => {
+                None
+            }
+        }
+    }
+
+    /// The lost attempts whose ends would still count, the newest first.
+    fn lost(&self) -> impl Iterator<Item = &Lost> {
+        let newest = match &self.state {
             State::Held { lost } | State::Pending { lost } => lost.as_ref(),
             State::Running(run) => run.stage.earlier(),
             State::Dead(Death::LostHost(lost)) => Some(lost),
             State::Dead(Death::NeverStarted(_)) | State::Finished { .. } | State::Cancelled => None,
-        }
+        };
+        newest.into_iter().flat_map(Lost::all)
     }
 
     /// Where an attempt was placed that still matters.
     fn place_of(&self, attempt: Attempt) -> Option<&Place> {
-        let current = match &self.state {
-            State::Running(run) => Some(&run.place),
+        let finished = match &self.state {
             State::Finished { place, .. } => Some(place),
-            State::Held { .. } | State::Pending { .. } | State::Dead(_) | State::Cancelled => None,
+            State::Held { .. } | State::Pending { .. } | State::Running(_) | State::Dead(_) | State::Cancelled => None,
         };
         let lost = self.lost().map(|lost| &lost.place);
-        current.into_iter().chain(lost).find(|place| place.attempt == attempt)
+        let mut all = self.running().into_iter().chain(finished).chain(lost);
+        all.find(|place| place.attempt == attempt)
     }
 }
 

@@ -50,6 +50,9 @@ pub enum Why {
         /// The state in one word.
         state: &'static str,
     },
+    /// A resubmit of a job with [`MOST_LOST`](super::MOST_LOST) lost attempts.
+    #[error("was lost {} times and nothing is known of any of them; submit it as a new job", super::MOST_LOST)]
+    LostTooOften,
     /// Cancelling a job whose process has ended.
     #[error("has ended already; its output is on its way from {host}")]
     Delivering {
@@ -107,6 +110,14 @@ pub enum Why {
     NotNext {
         /// The attempt.
         attempt: Attempt,
+    },
+    /// A host that does not know its own spool.
+    #[error("placed attempt {attempt} in spool {spool}, which says that it is another")]
+    PlacedThere {
+        /// The attempt.
+        attempt: Attempt,
+        /// Where it was placed.
+        spool: SpoolId,
     },
     /// A report out of a spool in which the attempt was not placed.
     #[error("placed attempt {attempt} in spool {placed}, not in spool {reported}")]

@@ -64,11 +64,15 @@ impl Run {
                 Stage::Placed { cancel, .. } | Stage::Accepted { cancel, .. } | Stage::Started { cancel },
             ) => Some(self.gone(*cancel, starts, Loss::Gone)),
             (Report::Refused, Stage::Placed { cancel, earlier } | Stage::Accepted { cancel, earlier }) => {
-                Some(match cancel {
-                    Cancel::No => State::Pending { lost: earlier.clone() },
-                    Cancel::Asked => withdrawn(earlier.as_ref()),
-                })
+                Some(not_started(*cancel, earlier.as_ref()))
             }
+            (Report::OtherSpool, Stage::Placed { .. } | Stage::Accepted { .. } | Stage::Started { .. }) => match starts
+            {
+                Starts::Once => Some(self.dead(Loss::OtherSpool)),
+                // The process may be alive all the same; the lease decides.
+                Starts::UntilEnd => None,
+            },
+            (Report::OtherSpool, Stage::Delivering(end)) => Some(self.finished(end, Output::Lost)),
             (Report::Refused, Stage::Started { .. } | Stage::Delivering(_)) => {
                 return Err(Why::RefusedAfterStart { attempt: self.place.attempt, host: self.place.host.clone() });
             }
@@ -76,6 +80,18 @@ impl Run {
             | (Report::Started, Stage::Started { .. } | Stage::Delivering(_))
             | (Report::Ended(_) | Report::Gone, Stage::Delivering(_)) => None,
         })
+    }
+
+    /// The lease of a restartable attempt has run out; `None` when it had ended before.
+    pub(super) fn lease_over(&self) -> Option<State> {
+        match &self.stage {
+            // No lease was ever granted and none will be, so it is as good as refused.
+            Stage::Placed { cancel, earlier } => Some(not_started(*cancel, earlier.as_ref())),
+            Stage::Accepted { cancel, .. } | Stage::Started { cancel } => {
+                Some(self.gone(*cancel, Starts::UntilEnd, Loss::LeaseOver))
+            }
+            Stage::Delivering(_) => None,
+        }
     }
 
     /// Its process is gone, and no end of its own is known.
@@ -131,8 +147,13 @@ impl Run {
     }
 
     fn lost(&self, loss: Loss) -> Lost {
-        let place = self.place.clone();
-        Lost { place, loss }
+        let earlier = match loss {
+            // It may turn out that it was refused.
+            Loss::GivenUp => self.stage.earlier().cloned().map(Box::new),
+            // It may have been started, and nothing else will ever be known.
+            Loss::Gone | Loss::LeaseOver | Loss::OtherSpool => None,
+        };
+        Lost { place: self.place.clone(), loss, earlier }
     }
 }
 
@@ -146,7 +167,8 @@ pub enum Stage {
         /// A lost attempt whose end would count if this one is refused.
         earlier: Option<Lost>,
     },
-    /// The host has written it down; its leader may exec at any moment.
+    /// The host has written it down; its leader may exec at any moment, a restartable attempt
+    /// only after the lease that it asks for now.
     Accepted {
         /// Whether it is to be cancelled.
         cancel: Cancel,
@@ -215,4 +237,12 @@ pub enum WaitingFor<'a> {
     Cancel,
     /// It has ended; its output is on its way home.
     Delivery,
+}
+
+/// What becomes of a job whose attempt was not started and never will be.
+fn not_started(cancel: Cancel, earlier: Option<&Lost>) -> State {
+    match cancel {
+        Cancel::No => State::Pending { lost: earlier.cloned() },
+        Cancel::Asked => withdrawn(earlier),
+    }
 }

@@ -1,9 +1,10 @@
 //! The transition function of a job: one match over (state, event). The table that it
 //! follows stands in the crate's document; `tests/states/table.rs` compares the two cell by cell.
 
-use super::lost::{Learned, learn, withdrawn};
+use super::lost::{Learned, MOST_LOST, learn, withdrawn};
 use super::{
-    Cancel, Contact, Death, Event, Loss, NeverStarted, NotAllowed, Output, Record, Run, Starts, State, Step, Why,
+    Cancel, Contact, Death, Event, Loss, NeverStarted, NotAllowed, Output, Record, Report, Run, Starts, State, Step,
+    Why,
 };
 
 impl Record {
@@ -44,17 +45,17 @@ impl Record {
             (State::Held { lost }, Event::Reported { attempt, report, .. }) => {
                 match learn(lost.as_ref(), *attempt, report) {
                     Learned::Nothing => Ok(Next::Nothing),
-                    Learned::NeverStarted => to(State::Held { lost: None }),
-                    Learned::Gone(lost) => to(State::Held { lost: Some(lost) }),
+                    Learned::Remains(lost) => to(State::Held { lost }),
                     Learned::Truth(run) => to(State::Running(run)),
+                    Learned::Later => Ok(Next::Later),
                 }
             }
             (State::Pending { lost }, Event::Reported { attempt, report, .. }) => {
                 match learn(lost.as_ref(), *attempt, report) {
                     Learned::Nothing => Ok(Next::Nothing),
-                    Learned::NeverStarted => to(State::Pending { lost: None }),
-                    Learned::Gone(lost) => to(State::Pending { lost: Some(lost) }),
+                    Learned::Remains(lost) => to(State::Pending { lost }),
                     Learned::Truth(run) => to(State::Running(run)),
+                    Learned::Later => Ok(Next::Later),
                 }
             }
             (State::Held { .. } | State::Pending { .. }, Event::GivenUp) => Err(Why::NothingToGiveUp { state }),
@@ -66,10 +67,9 @@ impl Record {
             (State::Running(run), Event::Reported { attempt, report, .. }) if *attempt != run.place.attempt => {
                 match learn(run.stage.earlier(), *attempt, report) {
                     Learned::Nothing => Ok(Next::Nothing),
-                    Learned::NeverStarted => to(State::Running(run.with_earlier(None))),
-                    Learned::Gone(lost) => to(State::Running(run.with_earlier(Some(lost)))),
+                    Learned::Remains(lost) => to(State::Running(run.with_earlier(lost))),
                     // It counts only if the attempt that is placed now is refused.
-                    Learned::Truth(_) => Ok(Next::Later),
+                    Learned::Truth(_) | Learned::Later => Ok(Next::Later),
                 }
             }
             (State::Running(run), Event::LeaseAsked { attempt }) if *attempt != run.place.attempt => {
@@ -77,8 +77,7 @@ impl Record {
             }
             (
                 State::Running(run),
-                Event::OtherSpool { attempt }
-                | Event::Delivered { attempt }
+                Event::Delivered { attempt }
                 | Event::HostSilent { attempt, .. }
                 | Event::HostHeard { attempt }
                 | Event::LeaseExpired { attempt },
@@ -93,12 +92,6 @@ impl Record {
                 Some(state) => Next::To(state),
                 None => Next::Nothing,
             }),
-            (State::Running(run), Event::OtherSpool { .. }) => match (run.ended(), starts) {
-                (Some(end), _) => to(run.finished(end, Output::Lost)),
-                (None, Starts::Once) => to(run.dead(Loss::OtherSpool)),
-                // The process may be alive all the same; the lease decides.
-                (None, Starts::UntilEnd) => Ok(Next::Nothing),
-            },
             (State::Running(run), Event::GivenUp) => match (run.ended(), starts) {
                 (Some(end), _) => to(run.finished(end, Output::Lost)),
                 (None, Starts::Once) => to(run.dead(Loss::GivenUp)),
@@ -125,15 +118,18 @@ impl Record {
                 let attempt = *attempt;
                 match (starts, run.stage.cancel()) {
                     (Starts::Once, _) => Err(Why::NoLease),
-                    (Starts::UntilEnd, Some(Cancel::No)) => Ok(Next::Nothing),
+                    // Who asks has accepted. The first grant is written down, see `lease_over`.
+                    (Starts::UntilEnd, Some(Cancel::No)) => Ok(match run.reported(&Report::Accepted, starts)? {
+                        Some(accepted) => Next::To(accepted),
+                        None => Next::Nothing,
+                    }),
                     (Starts::UntilEnd, Some(Cancel::Asked)) => Err(Why::LeaseWithdrawn { attempt }),
                     (Starts::UntilEnd, None) => Err(Why::LeaseOver { attempt }),
                 }
             }
-            (State::Running(run), Event::LeaseExpired { .. }) => match (starts, run.stage.cancel()) {
-                (Starts::Once, _) => Err(Why::NoLease),
-                (Starts::UntilEnd, Some(cancel)) => to(run.gone(cancel, starts, Loss::LeaseOver)),
-                (Starts::UntilEnd, None) => Ok(Next::Nothing),
+            (State::Running(run), Event::LeaseExpired { .. }) => match starts {
+                Starts::Once => Err(Why::NoLease),
+                Starts::UntilEnd => Ok(run.lease_over().map_or(Next::Nothing, Next::To)),
             },
             (State::Running(run), Event::CancelAsked) => match run.stage.cancel() {
                 Some(Cancel::No) => to(State::Running(run.to_be_cancelled())),
@@ -152,16 +148,22 @@ impl Record {
             (State::Dead(Death::LostHost(lost)), Event::Reported { attempt, report, .. }) => {
                 match learn(Some(lost), *attempt, report) {
                     Learned::Nothing => Ok(Next::Nothing),
-                    Learned::NeverStarted => to(State::Dead(Death::NeverStarted(NeverStarted::GivenUp))),
-                    Learned::Gone(lost) => to(State::Dead(Death::LostHost(lost))),
+                    Learned::Remains(None) => to(State::Dead(Death::NeverStarted(NeverStarted::GivenUp))),
+                    Learned::Remains(Some(lost)) => to(State::Dead(Death::LostHost(lost))),
                     Learned::Truth(run) => to(State::Running(run)),
+                    Learned::Later => Ok(Next::Later),
                 }
             }
             (
                 State::Finished { .. } | State::Dead(Death::NeverStarted(_)) | State::Cancelled,
                 Event::Reported { .. },
             ) => Ok(Next::Nothing),
-            (State::Dead(Death::LostHost(lost)), Event::Resubmitted) => to(State::Pending { lost: Some(lost.clone()) }),
+            (State::Dead(Death::LostHost(lost)), Event::Resubmitted) => {
+                if lost.all().count() >= MOST_LOST {
+                    return Err(Why::LostTooOften);
+                }
+                to(State::Pending { lost: Some(lost.clone()) })
+            }
             (State::Finished { .. } | State::Dead(Death::NeverStarted(_)) | State::Cancelled, Event::Resubmitted) => {
                 to(State::Pending { lost: None })
             }
@@ -169,8 +171,7 @@ impl Record {
             // Not running: nothing else about an attempt matters, and no lease is granted.
             (
                 State::Held { .. } | State::Pending { .. } | State::Finished { .. } | State::Dead(_) | State::Cancelled,
-                Event::OtherSpool { .. }
-                | Event::Delivered { .. }
+                Event::Delivered { .. }
                 | Event::HostSilent { .. }
                 | Event::HostHeard { .. }
                 | Event::LeaseExpired { .. },
@@ -188,26 +189,26 @@ impl Record {
             Some(attempt) if self.last < Some(attempt) => return Err(Why::NeverPlaced { attempt }),
             Some(_) | None => {}
         }
-        let Event::Reported { attempt, spool, .. } = event else {
+        let Event::Reported { attempt, spool, report } = event else {
             return Ok(());
         };
-        match self.place_of(*attempt) {
-            Some(place) if place.spool != *spool => {
-                Err(Why::NotPlacedThere { attempt: *attempt, placed: place.spool, reported: *spool })
+        let (attempt, reported) = (*attempt, *spool);
+        match (self.place_of(attempt).map(|place| place.spool), report) {
+            (Some(spool), Report::OtherSpool) if spool == reported => Err(Why::PlacedThere { attempt, spool }),
+            (Some(placed), Report::Refused | Report::Accepted | Report::Started | Report::Ended(_) | Report::Gone)
+                if placed != reported =>
+            {
+                Err(Why::NotPlacedThere { attempt, placed, reported })
             }
-            Some(_) | None => Ok(()),
+            (Some(_) | None, _) => Ok(()),
         }
     }
 
     /// This record in another state.
     fn with(&self, state: State) -> Self {
-        let placed = match &state {
-            State::Running(run) => Some(run.place.attempt),
-            State::Held { .. } | State::Pending { .. } | State::Finished { .. } | State::Dead(_) | State::Cancelled => {
-                None
-            }
-        };
-        Self { id: self.id, starts: self.starts, last: self.last.max(placed), state }
+        let next = Self { id: self.id, starts: self.starts, last: self.last, state };
+        let placed = next.running().map(|place| place.attempt);
+        Self { last: next.last.max(placed), ..next }
     }
 }
 

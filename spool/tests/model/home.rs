@@ -34,13 +34,13 @@ impl World {
     pub fn home_is_asked_for_lease(&mut self, message: Message, asked_at: u64, crash: Crash) {
         let attempt = message.attempt;
         let body = match self.take(&Event::LeaseAsked { attempt }, crash) {
-            Taken::Nothing => {
+            Taken::Written | Taken::Nothing => {
                 self.home.granted_at = self.home_clock();
                 Body::Lease { asked_at }
             }
             Taken::Refused => Body::NoLease,
             Taken::Crashed => return,
-            Taken::Written | Taken::Later => panic!("a lease is granted or refused"),
+            Taken::Later => panic!("a lease is granted or refused"),
         };
         self.network.push(Message { body, ..message });
     }

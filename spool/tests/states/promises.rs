@@ -115,6 +115,7 @@ fn a_restartable_job_starts_again_when_its_attempt_is_known_to_be_gone() {
     for event in [says(1, Report::Gone), Event::LeaseExpired { attempt: attempt(1) }] {
         let mut job = job(Starts::UntilEnd);
         job.hears(placed(1));
+        job.hears(Event::LeaseAsked { attempt: attempt(1) });
         job.ignores(Event::LeaseAsked { attempt: attempt(1) });
         job.ignores(Event::OtherSpool { attempt: attempt(1) });
         job.hears(event);
@@ -140,8 +141,8 @@ fn a_lease_is_not_renewed_for_a_job_that_is_to_be_cancelled() {
     assert_eq!(job.word(), "cancelled");
 }
 
-/// Attempt 1 ran until its lease was over, 2 was never accepted; a refusal of 2 that came
-/// after that made home forget that 1 had been started.
+/// Attempt 1 ran until its lease was over, 2 was accepted; a refusal of 2 that came after its
+/// lease was over too made home forget that 1 had been started.
 #[test]
 fn a_job_that_was_once_started_is_not_called_never_started() {
     let mut job = job(Starts::UntilEnd);
@@ -149,10 +150,55 @@ fn a_job_that_was_once_started_is_not_called_never_started() {
     job.hears(says(1, Report::Started));
     job.hears(Event::LeaseExpired { attempt: attempt(1) });
     job.hears(placed(2));
+    job.hears(says(2, Report::Accepted));
     job.hears(Event::LeaseExpired { attempt: attempt(2) });
     job.ignores(says(2, Report::Refused));
     job.hears(no_host_can());
     assert_eq!(job.0.state(), &State::Dead(Death::LostHost(lost(2, Loss::LeaseOver))));
+}
+
+#[test]
+fn a_restartable_attempt_that_never_asked_for_its_lease_has_not_been_started() {
+    let mut job = job(Starts::UntilEnd);
+    job.hears(placed(1));
+    job.hears(Event::LeaseExpired { attempt: attempt(1) });
+    assert_eq!(job.0.state(), &State::Pending { lost: None });
+    job.refuses(Event::LeaseAsked { attempt: attempt(1) });
+}
+
+/// Given up, resubmitted, given up again: when the second attempt turned out to be refused,
+/// the first was forgotten, and a cancel read `cancelled` while it ran.
+#[test]
+fn of_two_lost_attempts_the_older_is_not_forgotten() {
+    let mut job = given_up_and_placed_again();
+    job.hears(Event::GivenUp);
+    job.hears(Event::Resubmitted);
+    job.defers(says(1, Report::Ended(end(0))));
+    assert!(!job.0.is_settled(attempt(1)));
+    job.hears(says(2, Report::Refused));
+    job.hears(Event::CancelAsked);
+    assert_eq!(job.0.state(), &State::Dead(Death::LostHost(lost(1, Loss::GivenUp))));
+    job.hears(says(1, Report::Ended(end(0))));
+    job.hears(Event::Delivered { attempt: attempt(1) });
+    assert_eq!(job.finished_with(), Some(0));
+}
+
+#[test]
+fn a_job_is_not_resubmitted_without_end_while_nothing_is_known_of_it() {
+    let mut job = job(Starts::Once);
+    for number in 1..=8 {
+        job.hears(placed(number));
+        job.hears(Event::GivenUp);
+        if number < 8 {
+            job.hears(Event::Resubmitted);
+        }
+    }
+    assert_eq!(
+        job.refuses(Event::Resubmitted),
+        "job 17 was lost 8 times and nothing is known of any of them; submit it as a new job",
+    );
+    job.hears(says(1, Report::Refused));
+    job.hears(Event::Resubmitted);
 }
 
 #[test]

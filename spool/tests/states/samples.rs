@@ -28,7 +28,7 @@ pub fn place(number: u64) -> Place {
 }
 
 pub fn lost(number: u64, loss: Loss) -> Lost {
-    Lost { place: place(number), loss }
+    Lost { place: place(number), loss, earlier: None }
 }
 
 pub fn placed(number: u64) -> Event {

@@ -52,6 +52,7 @@ fn everything_arrives_as_it_was_sent() {
         greeting: Some(Greeting { incarnation: 7, known: 3 }),
         clock_us: Some(1_790_000_000_000_000),
         updates: vec![Update { key, figures: introduction.figures.clone() }],
+        pulled: vec![Update { key, figures: Figures::default() }],
         introductions: vec![introduction],
         rumours: vec![Rumour { host: "a".into(), incarnation: 1, sequence: 2, age_ms: 3 }],
         departures: vec![

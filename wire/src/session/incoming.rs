@@ -73,11 +73,11 @@ impl Incoming {
         if offset <= self.received {
             return Err(ProtocolError::Offset { stream: self.stream, offset });
         }
-        self.due = true;
         Ok(self.jump(offset))
     }
 
-    /// Goes on at `offset` if that is later; answers how many bytes are missing.
+    /// Goes on at `offset` if that is later; answers how many bytes are missing. They count as
+    /// consumed, so that the peer learns by an ACK that they are not in flight.
     pub(super) fn jump(&mut self, offset: u64) -> u64 {
         let missing = offset.saturating_sub(self.received);
         self.received += missing;

@@ -21,8 +21,6 @@ pub(super) struct Outgoing {
     base: u64,
     sent: u64,
     wire: u64,
-    /// Bytes before `wire` that the peer jumps over: neither acknowledged nor in flight.
-    jumped: u64,
     finished: bool,
     /// Bytes from here on wait until all other streams were sent.
     held: Option<u64>,
@@ -61,7 +59,6 @@ impl Outgoing {
             base: 0,
             sent: 0,
             wire: 0,
-            jumped: 0,
             finished: false,
             held: None,
             messages: VecDeque::new(),
@@ -123,7 +120,7 @@ impl Outgoing {
             if self.wire < self.sent {
                 return Some(Next::Skip(self.sent));
             }
-            let in_flight = clamp(self.wire - self.acked - self.jumped);
+            let in_flight = clamp(self.wire - self.acked);
             let window = self.stream.in_flight().saturating_sub(in_flight);
             let count = self.ready().len().min(CHUNK).min(window).min(clamp(end - self.sent));
             return (count > 0).then_some(Next::Data(count));
@@ -179,7 +176,6 @@ impl Outgoing {
             return Err(self.impossible(offset));
         }
         self.acked = offset;
-        self.jumped = 0;
         self.forget_before(offset);
         Ok(())
     }
@@ -215,14 +211,13 @@ impl Outgoing {
     /// `oldest`.
     pub(super) fn state(&mut self, peer_is_fresh: bool) -> Stated {
         self.stated = Stated { oldest: self.base, next: self.next_for_fresh() };
-        let before = self.wire;
         if peer_is_fresh {
             self.sent = self.stated.next;
             self.wire = self.sent;
+            self.acked = self.sent;
         } else {
             self.wire = self.wire.max(self.base);
         }
-        self.jumped += self.wire.saturating_sub(before);
         self.stated
     }
 
@@ -252,7 +247,6 @@ impl Outgoing {
         self.acked = consumed;
         self.forget_before(consumed);
         self.wire = received.max(self.stated.oldest);
-        self.jumped = self.wire - received;
         self.sent = received.max(self.base);
     }
 
@@ -271,7 +265,6 @@ impl Outgoing {
         let lost = start.min(self.end()).saturating_sub(self.acked);
         self.forget_before(start);
         self.acked = start;
-        self.jumped = 0;
         self.wire = start;
         self.sent = start.max(self.base);
         lost

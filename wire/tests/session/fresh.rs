@@ -154,6 +154,25 @@ fn an_end_of_output_may_come_again_from_a_fresh_runner() {
 }
 
 #[test]
+fn a_fresh_runner_holds_back_the_end_and_nothing_before_it() {
+    let mut pair = crashed();
+    pair.client.slow = true;
+    let output = vec![1; Stream::Tty.window()];
+    pair.runner.write(Stream::Tty, &output);
+    pair.runner.say(Control::Continued);
+    pair.runner.say(Control::End(JobEnd { outcome: Outcome::Exited(0), usage: Usage::default() }));
+    pair.connect(HelloKind::Resume);
+    pair.settle();
+    assert_eq!(pair.client.heard.messages, [Control::Continued], "output is held up by its reader");
+    while pair.client.got(Stream::Tty).len() < output.len() {
+        assert_eq!(pair.client.heard.messages.len() == 2, pair.client.arrived[Stream::Tty as usize] == output.len());
+        pair.client.consume_all();
+        pair.settle();
+    }
+    assert_eq!(pair.client.heard.messages.len(), 2);
+}
+
+#[test]
 fn half_a_message_of_a_dead_runner_is_forgotten() {
     for cut in 5..20 {
         let mut pair = Pair::started();

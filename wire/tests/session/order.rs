@@ -50,6 +50,8 @@ fn a_client_that_starts_a_session_does_not_wait_for_the_answer() {
     pair.settle();
     assert_eq!(pair.runner.got(Stream::Stdin), b"input", "nothing is sent twice");
     assert_eq!(pair.client.heard.resumed.len(), 1);
+    pair.acknowledge();
+    assert!(pair.client.endpoint.sent_all_acknowledged());
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Terminals that nobody looks at: bytes are forgotten, the screen is sent instead, and the
 //! client knows how much it has not seen.
 
-use wire::session::{Control, Gap, HelloKind, Stream};
+use wire::session::{Control, Gap, HelloKind, Side, Stream};
 
 use super::order::end;
-use super::pair::Pair;
+use super::pair::{End, Pair};
 
 const WINDOW: usize = Stream::Tty.window();
 
@@ -153,4 +153,44 @@ fn connections_lost_amid_replacements_lose_no_count() {
         assert!(pair.client.got(Stream::Tty).ends_with(b"second screen"));
         assert!(pair.runner.endpoint.sent_all_acknowledged());
     }
+}
+
+#[test]
+fn a_client_may_forget_too() {
+    for late in [0, 2] {
+        let mut pair = Pair::started();
+        pair.client.write(Stream::Tty, b"typed ");
+        pair.settle();
+        pair.cut();
+        pair.client.write(Stream::Tty, b"forgotten remembered");
+        pair.client.endpoint.discard_oldest(Stream::Tty, 16);
+        pair.connect(HelloKind::Resume);
+        let hello = pair.client.frame().expect("HELLO");
+        pair.runner.hear(&hello).expect("it may resume");
+        // Some more is forgotten while HELLO is on its way: a gap in the live stream.
+        pair.client.endpoint.discard_oldest(Stream::Tty, late);
+        pair.settle();
+        assert_eq!(pair.runner.got(Stream::Tty), [b"typed ", &b"remembered"[late..]].concat());
+        assert_eq!(pair.runner.heard.resumed[1].missing, [0, 0, 0, 0, 10]);
+        let gap = Control::Gap(Gap { stream: Stream::Tty, bytes: Some(late as u64) });
+        assert_eq!(pair.runner.heard.messages, [gap][..late.min(1)]);
+        pair.acknowledge();
+        assert!(pair.client.endpoint.sent_all_acknowledged());
+    }
+}
+
+#[test]
+fn a_large_screen_reaches_a_client_that_attaches_after_much_was_forgotten() {
+    let mut pair = away();
+    for _ in 0..10 {
+        pair.runner.endpoint.discard_oldest(Stream::Tty, WINDOW / 2);
+        pair.runner.write(Stream::Tty, &[b'c'; WINDOW / 2]);
+    }
+    pair.client = End::new(Side::Client);
+    pair.connect(HelloKind::Attach);
+    let hello = pair.client.frame().expect("HELLO");
+    pair.runner.hear(&hello).expect("it may attach");
+    pair.runner.endpoint.replace(Stream::Tty, &[b's'; 100_000]);
+    pair.settle();
+    assert!(pair.client.got(Stream::Tty) == [b's'; 100_000]);
 }

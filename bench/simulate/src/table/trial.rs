@@ -193,7 +193,7 @@ fn alarms(size: &Size, rows: &mut Rows) {
                 doubted += u64::from(candidate.doubted);
                 match candidate.unavailable {
                     Some(Unavailable::Silent(_)) => silent += 1,
-                    Some(_) => other += 1,
+                    Some(why) => { if other % 500 == 0 { eprintln!("{} {} {} {why}", network.now, host, candidate.card.host); } other += 1 },
                     None => {}
                 }
             }

@@ -3,8 +3,7 @@
 use wire::api::{Refusal, RefusalKind};
 
 use super::event::{Action, Work};
-use super::search::Question;
-use super::{Dispatcher, Job, Phase, Placed};
+use super::{Dispatcher, Job, Phase, Placed, Silent};
 use crate::core::admission::{RESERVATION, Slot};
 use crate::core::choose;
 use crate::core::names::{HostName, JobId};
@@ -21,9 +20,15 @@ pub enum Silence {
 }
 
 impl Job {
-    /// Whether a late answer of this host is waited for.
-    fn is_owed_by(&self, host: usize) -> bool {
-        self.silent.iter().any(|(other, _)| *other == host)
+    /// The number of the question to this host whose answer is still waited for, in time or
+    /// late.
+    fn question_to(&self, host: usize) -> Option<u64> {
+        match &self.phase {
+            Phase::Asking { question, number, .. } if question.host == host => Some(*number),
+            Phase::Asking { .. } | Phase::InLine => {
+                self.silent.iter().find(|silent| silent.host == host).map(|silent| silent.question)
+            }
+        }
     }
 }
 
@@ -41,21 +46,15 @@ impl Dispatcher {
             }
             return;
         };
-        let reason = match &job.phase {
-            Phase::Asking { question, .. } if question.host == host => self.reason(job, question, rank),
-            // It comes late, but the job is still without a host.
-            _ if job.is_owed_by(host) => self.reason_of_late(job, host, rank),
-            _ => {
-                actions.push(release);
-                return;
-            }
+        let Some(question) = job.question_to(host) else {
+            // Nobody waits for it any more.
+            actions.push(release);
+            return;
         };
+        let reason = self.reason(job, host, rank);
         let job = self.take(id);
         let rule = self.hosts.rule(host, job.queue);
-        self.hosts.change(host, |host| {
-            host.told_rank(now, rank, rule);
-            host.started(now, job.queue);
-        });
+        self.hosts.change(host, |host| host.accepted(now, question, rank, rule, job.queue));
         self.lanes.begin(&job.submission.user);
         self.placed.insert(id, Placed { host, user: job.submission.user, queue: job.queue });
         actions.push(Action::Place { id, host: name.clone(), reason });
@@ -73,21 +72,23 @@ impl Dispatcher {
     ) {
         let Some(host) = self.hosts.number(name) else { return };
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(question) = job.question_to(host) else { return };
         let rule = self.hosts.rule(host, job.queue);
-        self.hosts.change(host, |host| host.told_rank(now, rank, rule));
+        self.hosts.change(host, |host| host.answered(now, question, rank, rule));
         if refusal.kind == RefusalKind::Full {
             let words = refusal.message.clone();
             self.hosts.change(host, |host| host.said_full(now, job.queue, words));
         }
-        let question = match &job.phase {
+        let asking = match &job.phase {
             Phase::Asking { question, .. } if question.host == host => Some(question),
-            _ if job.is_owed_by(host) => None,
-            _ => return,
+            Phase::Asking { .. } | Phase::InLine => None,
         };
-        let compared = question.is_none_or(|question| question.runner_up.is_some());
-        let slot = question.map_or(Slot::Counted, |question| question.slot);
-        let answers_now = question.is_some();
-        job.silent.retain(|(other, _)| *other != host);
+        let was_compared = asking.is_none_or(|question| question.runner_up.is_some());
+        let slot = asking.map_or(Slot::Counted, |question| question.slot);
+        let is_late = asking.is_none();
+        for silent in job.silent.extract_if(.., |silent| silent.host == host) {
+            self.deadlines.remove(&(silent.until, id));
+        }
         match (refusal.kind, slot) {
             (RefusalKind::Usage, _) => {
                 self.take(id);
@@ -101,21 +102,23 @@ impl Dispatcher {
                 return;
             }
             (RefusalKind::Full, Slot::Counted) => {}
-            (RefusalKind::Worse, _) if compared => job.worse.push((host, rank)),
+            (RefusalKind::Worse, _) if was_compared => job.worse.push(host),
+            // Worse than nothing is no reason: such a host would be asked for ever.
+            (RefusalKind::Worse, _) => {
+                job.cannot.push((host, Refusal { kind: RefusalKind::Failed, message: refusal.message }));
+            }
             (
-                // Worse than nothing is no reason: such a host would be asked for ever.
-                RefusalKind::Worse
-                | RefusalKind::NotFound
+                RefusalKind::NotFound
                 | RefusalKind::NotExecutable
                 | RefusalKind::NoDirectory
                 | RefusalKind::Failed,
                 _,
             ) => job.cannot.push((host, refusal)),
         }
-        if answers_now {
-            self.back_in_line(id);
-        } else {
+        if is_late {
             self.bar(id);
+        } else {
+            self.back_in_line(id);
         }
         self.pump_host(now, host, actions);
         self.pump_job(now, id, actions);
@@ -131,12 +134,14 @@ impl Dispatcher {
     ) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         match &job.phase {
-            Phase::Asking { question, .. } if question.host == host && job.submission.work == Work::Session => {
+            Phase::Asking { question, number, .. }
+                if question.host == host && job.submission.work == Work::Session =>
+            {
                 let until = match silence {
                     Silence::Late => now + RESERVATION,
                     Silence::Lost => now,
                 };
-                job.silent.push((host, until));
+                job.silent.push(Silent { host, question: *number, until });
                 if silence == Silence::Late {
                     self.deadlines.insert((until, id));
                 }
@@ -149,19 +154,19 @@ impl Dispatcher {
         }
     }
 
-    fn reason(&self, job: &Job, question: &Question, rank: f64) -> String {
-        let rule = self.hosts.rule(question.host, job.queue);
-        let mut chosen = question.figures;
+    /// Why this host, in the numbers it was chosen by and its own word.
+    fn reason(&self, job: &Job, host: usize, rank: f64) -> String {
+        let rule = self.hosts.rule(host, job.queue);
+        let (mut chosen, runner_up) = match &job.phase {
+            Phase::Asking { question, .. } if question.host == host => {
+                (question.figures, question.runner_up.as_ref())
+            }
+            Phase::Asking { .. } | Phase::InLine => (self.hosts[host].figures(job.queue), None),
+        };
         if let Some(busy) = Figures::busy_of_share(rank, chosen.cpus, chosen.speed) {
             chosen.busy = busy;
         }
-        let runner_up = question.runner_up.as_ref();
         let runner_up = runner_up.map(|(host, figures, _)| (&self.hosts[*host].name, figures));
         choose::reason(rule, &chosen, runner_up)
-    }
-
-    fn reason_of_late(&self, job: &Job, host: usize, rank: f64) -> String {
-        let figures = self.hosts[host].figures(job.queue);
-        self.reason(job, &Question { host, figures, runner_up: None, slot: Slot::Counted }, rank)
     }
 }

@@ -41,8 +41,13 @@ pub struct Host {
     said: Millis,
     /// Tasks that want a CPU there, as far as this home knows.
     busy: f64,
-    /// Questions without an answer: each may be a start.
-    asked: u32,
+    /// Questions without an answer, by number: each may be a start.
+    open: Vec<u64>,
+    /// How many questions it was asked.
+    questions: u64,
+    /// Up to which question `busy` has its own word for: it answers in order, and accepts
+    /// before it has made ready, so earlier ones without an answer are in `busy` already.
+    told: u64,
     /// Own starts and ends that the next news may not show yet.
     recent: VecDeque<(Millis, f64)>,
     suspected_until: Millis,
@@ -81,7 +86,9 @@ impl Host {
             heard: None,
             said: Millis(0),
             busy: 0.0,
-            asked: 0,
+            open: Vec::new(),
+            questions: 0,
+            told: 0,
             recent: VecDeque::new(),
             suspected_until: Millis(0),
             queues: Vec::new(),
@@ -95,6 +102,7 @@ impl Host {
             return false;
         }
         self.heard = Some(heard);
+        self.told = 0;
         self.said = self.said.max(Millis(heard.0.saturating_sub(UNDER_WAY.as_millis() as u64)));
         self.suspected_until = Millis(0);
         (self.cpus, self.speed, self.load1) = (state.cpus, state.speed, state.load1);
@@ -136,12 +144,13 @@ impl Host {
     /// What its rank is made of, with what this home is asking it for.
     pub fn figures(&self, queue: QueueNumber) -> Figures {
         let running = self.queues.get(queue.0).map_or(0, |queue| queue.running);
+        let coming = self.open.iter().filter(|question| **question > self.told).count();
         Figures {
-            busy: self.busy + f64::from(self.asked),
+            busy: self.busy + coming as f64,
             cpus: self.cpus,
             speed: self.speed,
             load1: self.load1,
-            running: running + self.asked,
+            running: running + self.open.len() as u32,
         }
     }
 
@@ -154,10 +163,10 @@ impl Host {
             (None | Some(HostQueue { known: false, .. }), Standing::Reachable) => Opening::NoQueue,
             (Some(state), Standing::Reachable) => {
                 let is_full = state.limit.is_some_and(|limit| figures.running >= limit);
-                match (is_full || state.shut, self.asked) {
+                match (is_full || state.shut, self.open.is_empty()) {
                     (false, _) => Opening::Open,
-                    (true, 0) => Opening::Full,
-                    (true, _) => Opening::FullIfAsked,
+                    (true, true) => Opening::Full,
+                    (true, false) => Opening::FullIfAsked,
                 }
             }
         };
@@ -172,19 +181,22 @@ impl Host {
         }
     }
 
-    pub fn asked(&mut self) {
-        self.asked += 1;
+    /// It is asked; gives the question's number.
+    pub fn asked(&mut self) -> u64 {
+        self.questions += 1;
+        self.open.push(self.questions);
+        self.questions
     }
 
     /// The question is over: answered, given up, or nobody needs the answer.
-    pub fn not_asked(&mut self) {
-        self.asked = self.asked.saturating_sub(1);
+    pub fn not_asked(&mut self, question: u64) {
+        self.open.retain(|other| *other != question);
     }
 
     /// How many questions to it have no answer yet.
     #[cfg(test)]
-    pub fn questions(&self) -> u32 {
-        self.asked
+    pub fn open_questions(&self) -> usize {
+        self.open.len()
     }
 
     /// It did not answer in time.
@@ -197,8 +209,7 @@ impl Host {
         self.heard
     }
 
-    /// It told its rank, computed by `rule`.
-    pub fn told_rank(&mut self, now: Millis, rank: f64, rule: RankRule) {
+    fn told_rank(&mut self, now: Millis, rank: f64, rule: RankRule) {
         self.said = now;
         self.suspected_until = Millis(0);
         if rule == RankRule::Share {
@@ -207,25 +218,36 @@ impl Host {
         }
     }
 
-    /// A job of this home starts there.
-    pub fn started(&mut self, now: Millis, queue: QueueNumber) {
+    /// It answered a question and told its rank.
+    pub fn answered(&mut self, now: Millis, question: u64, rank: f64, rule: RankRule) {
+        if question > self.told {
+            self.told = question;
+            self.told_rank(now, rank, rule);
+        }
+    }
+
+    /// It accepted a job of this home; its rank was told before that.
+    pub fn accepted(&mut self, now: Millis, question: u64, rank: f64, rule: RankRule, queue: QueueNumber) {
+        if question > self.told {
+            self.answered(now, question, rank, rule);
+            self.busy += 1.0;
+        }
         self.count(now, queue, 1);
     }
 
-    /// A job of this home has ended there.
-    pub fn ended(&mut self, now: Millis, queue: QueueNumber) {
+    /// A job of this home has ended there; its rank was told after that, if at all.
+    pub fn ended(&mut self, now: Millis, rank: Option<f64>, rule: RankRule, queue: QueueNumber) {
+        self.busy = (self.busy - 1.0).max(0.0);
         self.count(now, queue, -1);
         self.queue(queue).full = None;
+        if let Some(rank) = rank {
+            self.told_rank(now, rank, rule);
+        }
     }
 
     /// It said that it is full, in these words.
     pub fn said_full(&mut self, now: Millis, queue: QueueNumber, words: String) {
         self.queue(queue).full = Some((now + FULL, words));
-    }
-
-    /// It offers a slot of `queue`.
-    pub fn offers(&mut self, queue: QueueNumber) {
-        self.queue(queue).full = None;
     }
 
     /// In which words it said that `queue` is full.
@@ -250,7 +272,6 @@ impl Host {
     }
 
     fn count(&mut self, now: Millis, queue: QueueNumber, by: i32) {
-        self.busy = (self.busy + f64::from(by)).max(0.0);
         while self.recent.front().is_some_and(|(at, _)| now.since(*at) > UNDER_WAY) {
             self.recent.pop_front();
         }

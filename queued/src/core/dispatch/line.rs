@@ -58,7 +58,7 @@ impl Dispatcher {
         if submission.work == Work::Session {
             self.deadlines.insert((deadline, id));
         }
-        self.hosts.change(question.host, |host| host.asked());
+        let number = self.hosts.change(question.host, |host| host.asked());
         actions.push(Action::Ask {
             id,
             host: self.hosts[question.host].name.clone(),
@@ -67,17 +67,17 @@ impl Dispatcher {
             if_full: if submission.on_full == OnFull::Wait { IfFull::Remember } else { IfFull::Forget },
             deadline,
         });
-        job.phase = Phase::Asking { question, deadline };
+        job.phase = Phase::Asking { question, number, deadline };
     }
 
     /// The question is over; the job is in line again, without the hosts that cannot run it.
     pub(super) fn back_in_line(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        let Phase::Asking { question, deadline } = std::mem::replace(&mut job.phase, Phase::InLine) else {
+        let Phase::Asking { question, number, deadline } = std::mem::replace(&mut job.phase, Phase::InLine) else {
             return;
         };
         self.deadlines.remove(&(deadline, id));
-        self.hosts.change(question.host, |host| host.not_asked());
+        self.hosts.change(question.host, |host| host.not_asked(number));
         let Submission { user, priority, .. } = &job.submission;
         self.lanes.end(user);
         job.lane.bar(job.cannot.iter().map(|(host, _)| &self.hosts[*host].name));
@@ -99,11 +99,14 @@ impl Dispatcher {
     pub(super) fn take(&mut self, id: JobId) -> Job {
         let job = self.jobs.remove(&id).expect("callers have just seen this job");
         let Submission { user, priority, .. } = &job.submission;
+        for silent in &job.silent {
+            self.deadlines.remove(&(silent.until, id));
+        }
         match &job.phase {
-            Phase::Asking { question, deadline } => {
+            Phase::Asking { question, number, deadline } => {
                 self.deadlines.remove(&(*deadline, id));
                 self.lanes.end(user);
-                self.hosts.change(question.host, |host| host.not_asked());
+                self.hosts.change(question.host, |host| host.not_asked(*number));
             }
             Phase::InLine => self.lanes.remove(&job.lane, *priority, user, job.place),
         }

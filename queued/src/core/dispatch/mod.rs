@@ -86,12 +86,12 @@ struct Job {
     lane: LaneKey,
     place: Place,
     phase: Phase,
-    /// Hosts that refused as worse, with their ranks.
-    worse: Vec<(usize, f64)>,
+    /// Hosts that refused as worse.
+    worse: Vec<usize>,
     /// Hosts that will not run it, and why.
     cannot: Vec<(usize, Refusal)>,
-    /// Hosts that did not answer in time, and until when an answer may still come.
-    silent: Vec<(usize, Millis)>,
+    /// Hosts that did not answer in time.
+    silent: Vec<Silent>,
     /// What the client was told last.
     told: Option<String>,
 }
@@ -99,7 +99,17 @@ struct Job {
 #[derive(Debug)]
 enum Phase {
     InLine,
-    Asking { question: Question, deadline: Millis },
+    /// `number` is the question's at its host.
+    Asking { question: Question, number: u64, deadline: Millis },
+}
+
+/// A question that was not answered in time.
+#[derive(Debug)]
+struct Silent {
+    host: usize,
+    question: u64,
+    /// Until when an answer may still come.
+    until: Millis,
 }
 
 #[derive(Debug)]
@@ -117,7 +127,7 @@ impl Job {
 
     /// Whether this host will not run it, or did not answer.
     fn was_turned_down_by(&self, host: usize) -> bool {
-        self.cannot.iter().any(|(other, _)| *other == host) || self.silent.iter().any(|(other, _)| *other == host)
+        self.cannot.iter().any(|(other, _)| *other == host) || self.silent.iter().any(|silent| silent.host == host)
     }
 }
 
@@ -225,7 +235,6 @@ impl Dispatcher {
             return;
         };
         let number = self.hosts.queue(queue.as_str());
-        self.hosts.change(host, |host| host.offers(number));
         let lanes = self.lanes.keys().filter(|lane| lane.queue == queue && search::admits(lane, &self.hosts[host]));
         match lanes.filter_map(|lane| self.lanes.first(lane)).min() {
             Some(first) => {
@@ -252,12 +261,7 @@ impl Dispatcher {
         if let Some(placed) = self.placed.remove(&id) {
             self.lanes.end(&placed.user);
             let rule = self.hosts.rule(host, placed.queue);
-            self.hosts.change(host, |host| {
-                host.ended(now, placed.queue);
-                if let Some(rank) = rank {
-                    host.told_rank(now, rank, rule);
-                }
-            });
+            self.hosts.change(host, |host| host.ended(now, rank, rule, placed.queue));
             self.pump_host(now, host, actions);
         }
     }

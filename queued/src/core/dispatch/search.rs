@@ -43,13 +43,12 @@ impl Dispatcher {
             let runner_up = runner_up.map(|(host, rank)| (host, hosts[host].figures(job.queue), rank));
             Next::Ask(Question { host, figures, runner_up, slot: Slot::Counted })
         };
-        let is_worse = |number: usize| job.worse.iter().any(|(host, _)| *host == number);
-        let takes_any = lane.takes_any();
+                let takes_any = lane.takes_any();
         let able = || {
             let views = hosts.views(job.queue).iter().enumerate();
             views.filter(|(number, _)| takes_any || admits(lane, &hosts[*number]))
         };
-        let untried = || able().filter(|(number, _)| !is_worse(*number) && !job.was_turned_down_by(*number));
+        let untried = || able().filter(|(number, _)| !job.worse.contains(number) && !job.was_turned_down_by(*number));
         let trusted = |view: &View| view.is_open(now) && view.suspected_until <= now;
 
         if let Target::Rather(name) = &lane.target
@@ -58,8 +57,14 @@ impl Dispatcher {
         {
             return question(number, None);
         }
-        // Who refused as worse sets a rank to compare with, by its own word.
-        let by_the_answers = || job.worse.iter().copied().min_by(|one, other| one.1.total_cmp(&other.1));
+        // By its answer, and by what was heard and asked since.
+        let by_the_answers = || {
+            let refusers = job.worse.iter().map(|host| (*host, hosts.view(*host, job.queue)));
+            let refusers = refusers.filter(|(host, view)| {
+                view.is_open(now) && admits(lane, &hosts[*host]) && !job.was_turned_down_by(*host)
+            });
+            refusers.map(|(host, view)| Candidate { host, rank: view.rank, merit: view.spare })
+        };
         if job.worse.len() < MOST_WORSE {
             // A refusal shows that what is known is out of date: then the freshest word counts,
             // such as that of a host where a job has just ended.
@@ -68,17 +73,13 @@ impl Dispatcher {
             let candidates = untried().filter(|(_, view)| trusted(view));
             let candidates = candidates.map(|(host, view)| Candidate { host, rank: view.rank, merit: merit(view) });
             if let Some(choice) = choose::best_two(candidates, &mut self.random) {
-                let second = choice.runner_up.map(|second| (second.host, second.rank));
-                let runner_up = second.into_iter().chain(by_the_answers());
-                let runner_up = runner_up.min_by(|one, other| one.1.total_cmp(&other.1));
-                return question(choice.best.host, runner_up);
+                let others = choice.runner_up.into_iter().chain(by_the_answers());
+                let runner_up = others.min_by(|one, other| one.rank.total_cmp(&other.rank));
+                return question(choice.best.host, runner_up.map(|second| (second.host, second.rank)));
             }
         }
-        let answered = job.worse.iter().filter(|(host, _)| {
-            hosts.view(*host, job.queue).is_open(now) && admits(lane, &hosts[*host]) && !job.was_turned_down_by(*host)
-        });
-        if let Some((host, _)) = answered.min_by(|one, other| one.1.total_cmp(&other.1)) {
-            return question(*host, None);
+        if let Some(choice) = choose::best_two(by_the_answers(), &mut self.random) {
+            return question(choice.best.host, None);
         }
         let suspects = untried().filter(|(_, view)| view.is_open(now));
         let suspects = suspects.map(|(host, view)| Candidate { host, rank: view.rank, merit: view.spare });
@@ -92,7 +93,7 @@ impl Dispatcher {
     /// remember that this home waits.
     fn next_full(&self, now: Millis, job: &Job) -> Next {
         let (mut registered, mut unasked) = (0, None);
-        let mut under_way = job.silent.iter().any(|(_, until)| *until > now);
+        let mut under_way = job.silent.iter().any(|silent| silent.until > now);
         for (number, view) in self.hosts.views(job.queue).iter().enumerate() {
             if !admits(&job.lane, &self.hosts[number]) || job.was_turned_down_by(number) {
                 continue;

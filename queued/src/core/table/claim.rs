@@ -41,6 +41,8 @@ pub(super) struct Claim {
     pub position: u64,
     /// Somebody lost the host after this record.
     pub doubt: Option<Doubt>,
+    /// The last doubt that a record ended. Echoes of it are still under way.
+    pub refuted: Option<u64>,
     pub account: Account,
 }
 
@@ -72,8 +74,28 @@ pub(super) struct Account {
     pub spared: Slots,
     /// We asked them to spare us.
     pub sparing: Slots,
-    /// Who brought the newest record.
+    /// How the newest record came.
+    pub track: Track,
+    /// Who was first to push a record of this host, the last time one was pushed.
     pub source: Option<Slot>,
+}
+
+/// How a record came here from its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Track {
+    /// Every daemon on its way sent it on in a request of its own, as soon as it had it.
+    #[default]
+    Pushed,
+    /// Somebody got it as an answer. That may have been quicker, but by luck: answers come only
+    /// when something is asked.
+    Pulled,
+}
+
+/// Who told something, and how it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Teller {
+    pub slot: Slot,
+    pub track: Track,
 }
 
 impl Claim {
@@ -90,6 +112,7 @@ impl Claim {
             heard: now,
             interval: None,
             doubt: None,
+            refuted: None,
             account: Account::default(),
         }
     }

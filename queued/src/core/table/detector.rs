@@ -32,8 +32,8 @@ struct Loss {
     /// News first heard after this shows that the host lives.
     at: Millis,
     decide_at: Millis,
-    /// News has shown so often that it lives though we cannot reach it.
-    lives: u32,
+    /// How often it was decided.
+    rounds: u32,
 }
 
 impl Detector {
@@ -43,21 +43,42 @@ impl Detector {
         decisions.chain(self.confirm_at).min()
     }
 
-    /// The host has a connection again, or left.
+    /// The host gave a sign of life to this very daemon, or left.
     pub fn forget(&mut self, host: &str) {
         self.losses.remove(host);
     }
 }
 
 impl Table {
-    /// The last connection with this host died.
+    /// A connection with this host died. If another stands it must show that it works, else
+    /// this daemon connects to see whether the host is there.
     pub(super) fn lost_host(&mut self, now: Millis, host: &Arc<str>) {
         let Some(id) = self.roster.newest(host) else {
             return;
         };
         let incarnation = self.roster[id].card.incarnation;
-        let loss = Loss { incarnation, at: now, decide_at: now + pace::GRACE, lives: 0 };
-        self.detector.losses.insert(Arc::clone(host), loss);
+        let decide_at = now + pace::grace(self.roster.count());
+        let loss = Loss { incarnation, at: now, decide_at, rounds: 0 };
+        self.detector.losses.entry(Arc::clone(host)).or_insert(loss);
+        match self.neighbours.slot_of_host(host) {
+            Some(slot) if self.neighbours[slot].outgoing.is_some() => self.neighbours[slot].greeted = false,
+            _ => self.dial_host(host),
+        }
+    }
+
+    /// A lost host could not be connected to. A refusal comes at once; silence may be a lost
+    /// packet, and the rest of the grace is for another try.
+    pub(super) fn missed_host(&mut self, now: Millis, host: &str) {
+        if let Some(loss) = self.detector.losses.get_mut(host) {
+            let refused = now.since(loss.at) < SILENCE;
+            if loss.rounds == 0 && refused {
+                loss.decide_at = loss.decide_at.min(loss.at + pace::grace(1));
+            }
+        }
+        let decide_at = self.detector.losses.get(host).map(|loss| loss.decide_at);
+        if decide_at.is_some_and(|at| at > now) {
+            self.dial_host(host);
+        }
     }
 
     /// Decides what is due about hosts that were lost and hosts in doubt.
@@ -82,20 +103,25 @@ impl Table {
             return;
         };
         let claim = &self.roster[id];
-        if claim.card.incarnation > loss.incarnation || self.neighbours.is_connected(host) {
+        if claim.card.incarnation > loss.incarnation {
             return;
         }
+        let version = claim.version();
         if claim.heard > loss.at {
-            loss.lives += 1;
-            if loss.lives < LIVES {
-                loss.at = claim.heard;
-                loss.decide_at = now + LATER;
-                self.detector.losses.insert(Arc::clone(host), loss);
-            }
-            return;
+            loss.at = claim.heard;
+        } else if claim.doubt.is_none() {
+            let doubt = Doubt { sequence: version.sequence, since: Instant::before(now, Duration::ZERO) };
+            self.doubt(now, id, doubt, None);
         }
-        let sequence = claim.version().sequence;
-        self.doubt(now, id, Doubt { sequence, since: Instant::before(now, Duration::ZERO) }, None);
+        if self.connection(host).is_none() {
+            self.dial_host(host);
+        }
+        // What refutes may have been sent before the host died and only now have arrived.
+        loss.rounds += 1;
+        if loss.rounds < ROUNDS {
+            loss.decide_at = now + NEXT_ROUND;
+            self.detector.losses.insert(Arc::clone(host), loss);
+        }
     }
 
     /// Takes in that somebody lost a host.
@@ -114,9 +140,8 @@ impl Table {
         let age = Duration::from_millis(rumour.age_ms);
         let since = Instant::before(now, age);
         let claim = &mut self.roster[id];
-        let refuted = rumour.sequence < claim.version().sequence
-            && claim.age(now) + pace::propagation(self.roster.count()) < age;
-        if refuted {
+        let later = claim.version().sequence > rumour.sequence;
+        if later && (claim.age(now) < age || claim.refuted >= Some(rumour.sequence)) {
             if let Some(slot) = from {
                 self.tell(id, slot.into(), Haste::Urgent);
             }
@@ -131,9 +156,8 @@ impl Table {
         (age >= pace::confirmation(self.roster.count())).then_some(age)
     }
 
-    /// Doubts a host after the last record that anybody here has of it. A doubt about an
-    /// earlier record is raised to that: there may be news still under way that the host
-    /// sent before it died.
+    /// Doubts a host. If a later record than the doubter's was heard before the doubt began, the
+    /// doubt is about that: the host can have sent it before it died.
     fn doubt(&mut self, now: Millis, id: ClaimId, doubt: Doubt, from: Option<Slot>) {
         let present = self.neighbours.present();
         let claim = &mut self.roster[id];
@@ -182,7 +206,9 @@ impl Table {
     }
 }
 
-/// A lost host that news is still heard of is looked at again after this time.
-const LATER: Duration = Duration::from_secs(1);
-/// After so many looks it is clear that it lives and is only out of our own reach.
-const LIVES: u32 = 3;
+/// A connect attempt that ends sooner was refused.
+const SILENCE: Duration = Duration::from_millis(900);
+/// A lost host is looked at again after this time.
+const NEXT_ROUND: Duration = Duration::from_secs(1);
+/// After so many looks it is silent, or lives and is only out of our own reach.
+const ROUNDS: u32 = 4;

@@ -50,12 +50,13 @@ pub use rows::{Candidate, Reach, Unavailable};
 use clock::OwnClock;
 use detector::Detector;
 use life::Life;
-use neighbours::{Connection, Neighbours};
+use neighbours::{Connection, Neighbour, Neighbours};
 use peers::Peers;
 use publish::Publisher;
 use roster::Roster;
 use slots::Slot;
 use spread::Haste;
+use talk::Heard;
 
 /// What this daemon knows of all hosts.
 #[derive(Debug)]
@@ -101,10 +102,7 @@ impl Table {
             }
             Event::ConnectFailed { address, reason } => self.dial_failed(now, &address, reason),
             Event::Lost { connection } => {
-                let host = self.end(now, connection);
-                if let Some(host) = host
-                    && !self.neighbours.is_connected(&host)
-                {
+                if let Some(host) = self.end(now, connection) {
                     self.lost_host(now, &host);
                 }
             }
@@ -146,9 +144,8 @@ impl Table {
         let requests = self.neighbours.iter().filter_map(|(_, neighbour)| {
             neighbour.asked.map(|at| at + pace::ANSWER_WITHIN).or_else(|| neighbour.send_at(deaf))
         });
-        let publication = self.has_company().then(|| self.publisher.due(self.roster.count()));
         requests
-            .chain(publication.flatten())
+            .chain(self.publication_at())
             .chain(self.detector.deadline())
             .chain(self.peers.deadline())
             .chain(self.life.deadline())
@@ -160,42 +157,54 @@ impl Table {
         self.resume_life(now);
         self.judge(now);
         self.tend_peers(now);
-        // Alone, only the first record is made: it is what the first peer is told.
-        let wanted = self.has_company() || self.publisher.told().is_none();
-        if wanted && self.publisher.due(self.roster.count()).is_some_and(|at| at <= now) {
+        if self.publication_at().is_some_and(|at| at <= now) {
             self.publish(now, 0, Haste::Ordinary);
             self.ask_for_overdue(now);
             self.roster.sweep(now);
         }
+        self.give_up_hanging(now);
         let deaf = self.is_deaf();
         let slots: Vec<Slot> = self.neighbours.present().iter().collect();
         for slot in slots {
-            self.tend_neighbour(now, slot, deaf);
+            self.send_what_is_due(now, slot, deaf);
         }
     }
 
-    /// Sends to a neighbour what is due, and gives one up that does not answer.
-    fn tend_neighbour(&mut self, now: Millis, slot: Slot, deaf: bool) {
+    /// When to publish next. Alone, only the first record is made: it is what the first peer is
+    /// told.
+    fn publication_at(&self) -> Option<Millis> {
+        let wanted = self.has_company() || self.publisher.told().is_none();
+        if self.is_over() || !wanted {
+            return None;
+        }
+        self.publisher.due(self.roster.count())
+    }
+
+    /// Gives up connections on which a request is not answered.
+    fn give_up_hanging(&mut self, now: Millis) {
+        let hanging = |neighbour: &Neighbour| neighbour.asked.is_some_and(|at| at + pace::ANSWER_WITHIN <= now);
+        let hosts = self.neighbours.iter().filter(|(_, neighbour)| hanging(neighbour));
+        let hosts: Vec<_> = hosts.filter_map(|(_, peer)| Some((peer.outgoing?, Arc::clone(&peer.host)))).collect();
+        for (connection, host) in hosts {
+            self.disconnect(now, connection);
+            self.lost_host(now, &host);
+        }
+    }
+
+    fn send_what_is_due(&mut self, now: Millis, slot: Slot, deaf: bool) {
         let neighbour = &self.neighbours[slot];
         let Some(connection) = neighbour.outgoing else {
             return;
         };
-        if neighbour.asked.is_some_and(|at| at + pace::ANSWER_WITHIN <= now) {
-            let host = Arc::clone(&neighbour.host);
-            self.disconnect(now, connection);
-            if !self.neighbours.is_connected(&host) {
-                self.lost_host(now, &host);
-            }
+        if neighbour.send_at(deaf).is_none_or(|at| at > now) {
             return;
         }
-        if neighbour.send_at(deaf).is_some_and(|at| at <= now) {
-            let asks = deaf || !neighbour.greeted || neighbour.more;
-            let message = self.compose(now, slot);
-            self.neighbours[slot].urgent = false;
-            if asks || !message.is_empty() {
-                self.neighbours[slot].sent(now);
-                self.out.push(Action::Send { connection, message });
-            }
+        let asks = deaf || !neighbour.greeted || neighbour.more;
+        let message = self.compose(now, slot);
+        self.neighbours[slot].urgent = false;
+        if asks || !message.is_empty() {
+            self.neighbours[slot].sent(now);
+            self.out.push(Action::Send { connection, message });
         }
     }
 
@@ -229,7 +238,13 @@ impl Table {
 
     fn connected(&mut self, now: Millis, id: ConnectionId, connection: Connection) {
         let Connection { host, address, incoming, .. } = connection.clone();
+        let was_deaf = self.is_deaf();
         self.neighbours.connected(id, connection);
+        if was_deaf && incoming {
+            // From now on news is pushed to us; what we pulled until now founds no source.
+            let slots: Vec<Slot> = self.neighbours.present().iter().collect();
+            slots.into_iter().for_each(|slot| self.find_other_sources(slot));
+        }
         self.detector.forget(&host);
         if let Some(host) = self.roster.host_mut(&host) {
             self.changed |= host.way.is_barred(now);
@@ -280,7 +295,7 @@ impl Table {
             None if *host == *self.own.name => None,
             None => self.adopt(now, &host, None),
         };
-        self.hear(now, &host, slot, message, None);
+        self.hear(now, &host, slot, message, Heard::Request);
         let message = match slot {
             Some(slot) => self.compose(now, slot),
             None => self.send_on(),
@@ -298,7 +313,7 @@ impl Table {
             self.neighbours[slot].asked = None;
         }
         let crowded = message.crowded;
-        self.hear(now, &host, slot, message, Some(round_trip));
+        self.hear(now, &host, slot, message, Heard::Answer { round_trip });
         if crowded || slot.is_none() {
             self.disconnect(now, connection);
         }
@@ -323,10 +338,13 @@ impl Table {
                 neighbour.asked = None;
                 neighbour.more = false;
             }
-            if self.neighbours.is_connected(&host) {
-                self.tell_all(slot);
-            } else {
+            if !self.neighbours.is_connected(&host) {
                 self.forget_neighbour(slot);
+            } else {
+                self.tell_all(slot);
+                if !self.neighbours[slot].visits {
+                    self.find_other_sources(slot);
+                }
             }
         }
         if let Some(host) = self.roster.host_mut(&host) {

@@ -35,6 +35,8 @@ pub(super) struct Neighbour {
     pub host: Arc<str>,
     /// The connection on which requests go; without one, news waits for the peer's requests.
     pub outgoing: Option<ConnectionId>,
+    /// Whether it began a connection, too, so that it can tell us news at once.
+    pub visits: bool,
     /// Since when a request is under way.
     pub asked: Option<Millis>,
     /// Whether the peer was told on this connection who speaks.
@@ -90,8 +92,10 @@ impl Neighbours {
 
     /// A connection stands.
     pub fn connected(&mut self, id: ConnectionId, connection: Connection) {
-        self.by_host.entry(Arc::clone(&connection.host)).or_default().insert(id);
+        let host = Arc::clone(&connection.host);
+        self.by_host.entry(Arc::clone(&host)).or_default().insert(id);
         self.connections.insert(id, connection);
+        self.note_visits(&host);
     }
 
     /// A connection is no more.
@@ -103,7 +107,19 @@ impl Neighbours {
                 self.by_host.remove(&connection.host);
             }
         }
+        self.note_visits(&connection.host);
         Some(connection)
+    }
+
+    fn note_visits(&mut self, host: &str) {
+        if let Some(slot) = self.slot_of_host(host) {
+            self[slot].visits = self.visits(host);
+        }
+    }
+
+    fn visits(&self, host: &str) -> bool {
+        let ids = self.by_host.get(host).into_iter().flatten();
+        ids.filter_map(|id| self.connections.get(id)).any(|connection| connection.incoming)
     }
 
     /// The connection of this number.
@@ -142,6 +158,7 @@ impl Neighbours {
         self.places[slot.index()] = Some(Neighbour {
             host: Arc::clone(host),
             outgoing,
+            visits: self.visits(host),
             asked: None,
             greeted: false,
             acquainted: false,

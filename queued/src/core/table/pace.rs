@@ -7,10 +7,10 @@ use std::time::Duration;
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A host nothing new was heard of for so long is not chosen, though nobody lost it.
 pub(super) const QUIET: Duration = Duration::from_secs(60);
-/// Without news for so long, all neighbours are asked again for a host.
-pub(super) const OVERDUE: Duration = Duration::from_secs(25);
+/// When news is overdue by so much, all neighbours are asked again for a host.
+pub(super) const OVERDUE: Duration = Duration::from_secs(5);
 /// A request that is not answered for so long ends its connection: the peer hangs.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// On a connection one exchange follows another after this time, save the first few and those
 /// that cannot wait.
 pub(super) const BETWEEN_EXCHANGES: Duration = Duration::from_millis(500);
@@ -36,19 +36,16 @@ pub(super) const CROWDED: usize = 48;
 /// Hosts, departed ones included, that are remembered.
 pub(super) const MOST_HOSTS: usize = 10_000;
 
-/// How long a host that was lost has to come back before the others are told.
-pub(super) const GRACE: Duration = Duration::from_millis(250);
+/// How long a host that was lost has to show itself before the others are told. In a large
+/// cluster some connection breaks every second, and every doubt is heard by all.
+pub(super) fn grace(hosts: usize) -> Duration {
+    Duration::from_micros(250_000 + 1_750 * hosts.min(1000) as u64)
+}
 
 /// How long a doubted host has to refute before it counts as silent: rumour and refutation
 /// cross the cluster once each, repeats of lost packets included.
 pub(super) fn confirmation(hosts: usize) -> Duration {
-    Duration::from_millis(500 + 3 * hosts.min(1000) as u64)
-}
-
-/// How long news may be on its way: a record heard this much after a doubt began may still
-/// have been sent before it.
-pub(super) fn propagation(hosts: usize) -> Duration {
-    Duration::from_millis(1000 + 3 * hosts.min(1000) as u64)
+    Duration::from_micros(500_000 + 1_500 * hosts.min(1000) as u64)
 }
 
 /// A host publishes changes at most this often. Every daemon hears every record once, so the

@@ -114,12 +114,12 @@ impl Table {
             _ => return,
         };
         self.back_off(now, address, failures);
-        let host = self.host_at(address);
-        if let Some(host) = host
-            && let Some(host) = self.roster.host_mut(&host)
-        {
-            host.way.fail(now, reason);
-            self.changed |= host.way.failures == 2;
+        if let Some(name) = self.host_at(address) {
+            if let Some(host) = self.roster.host_mut(&name) {
+                host.way.fail(now, reason);
+                self.changed |= host.way.failures == 2;
+            }
+            self.missed_host(now, &name);
         }
         self.peers.reconsider(now);
     }
@@ -281,6 +281,16 @@ impl Table {
             **address != self.own.address && !host.is_some_and(living)
         });
         silent.chain(nobodys.cloned()).filter(move |address| self.peers.waits_until(address, now).is_none())
+    }
+
+    /// Connects to a host if it has an address and is not being connected to.
+    pub(super) fn dial_host(&mut self, host: &str) {
+        if let Some(address) = self.address(host).map(str::to_owned)
+            && !address.is_empty()
+            && !self.is_over()
+        {
+            self.dial(&address);
+        }
     }
 
     fn dial(&mut self, address: &str) {

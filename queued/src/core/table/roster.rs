@@ -255,11 +255,18 @@ impl Roster {
             std::cmp::Ordering::Greater => {}
         }
         let key = claim.key_of(&card);
+        // A host may be doubted after a record that comes here only now.
+        let version = version_of(&card, &figures);
+        let same_life = version.incarnation == claim.card.incarnation;
+        let ended = claim.doubt.take_if(|doubt| !same_life || version.sequence > doubt.sequence);
         let change = Change {
             card: key != claim.key,
-            doubt_ended: claim.doubt.take().is_some(),
+            doubt_ended: ended.is_some(),
             room: figures.running.iter().sum::<u32>() < claim.figures.running.iter().sum(),
         };
+        if let Some(doubt) = ended {
+            claim.refuted = Some(doubt.sequence);
+        }
         claim.figures = figures;
         claim.interval = Some(now.since(claim.heard));
         claim.heard = now;
@@ -268,6 +275,9 @@ impl Roster {
             let replaced = std::mem::replace(&mut claim.card, card);
             claim.key = key;
             claim.card_heard = now;
+            if claim.card.incarnation != replaced.incarnation {
+                claim.refuted = None;
+            }
             if let Some(forgotten) = forgotten {
                 self.keys.remove(&forgotten);
             }

@@ -40,6 +40,11 @@ impl Slots {
         was
     }
 
+    /// Those of either set.
+    pub fn with(self, other: Slots) -> Slots {
+        Slots(self.0 | other.0)
+    }
+
     /// Those of this set that are not in the other.
     pub fn without(self, other: Slots) -> Slots {
         Slots(self.0 & !other.0)

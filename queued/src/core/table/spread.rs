@@ -1,14 +1,19 @@
 //! Who is told what: the account of which neighbour knows which record.
 //!
-//! Every record would reach a daemon over each of its connections. So each daemon remembers from
-//! which neighbour it heard of a host first, its source for that host, and asks the others to
-//! spare it. When a source goes, it asks them all again; and whoever is asked by its own source
+//! Every record would reach a daemon over each of its connections. So each daemon remembers
+//! which neighbour told it of a host first, its source for that host, and asks the others to
+//! spare it. The sources make a tree for each host, without a circle: a source had the record
+//! before, and from its own source. Only records that were pushed all the way count; a pulled
+//! one may have been quicker by luck, and a tree of such ways would be without news until
+//! somebody happened to ask.
+//!
+//! When a source goes, a daemon asks all neighbours again; one that is asked by its own source
 //! has lost the way too, and asks on. A record that ends a doubt is told to all, spared or not.
 
 use std::sync::Arc;
 
 use super::Table;
-use super::claim::ClaimId;
+use super::claim::{Claim, ClaimId, Teller, Track};
 use super::pace;
 use super::roster::{Change, Gone};
 use super::slots::{Slot, Slots};
@@ -25,29 +30,34 @@ pub(super) enum Haste {
 
 impl Table {
     /// This record is new here: it is to be told to all who may not have it.
-    pub(super) fn pass_on(&mut self, id: ClaimId, from: Option<Slot>, change: Change, haste: Haste) {
+    pub(super) fn pass_on(&mut self, id: ClaimId, from: Option<Teller>, change: Change, haste: Haste) {
         let everybody = self.neighbours.present();
-        let teller: Slots = from.into_iter().collect();
+        let teller: Slots = from.map(|teller| teller.slot).into_iter().collect();
         let account = &mut self.roster[id].account;
         account.known = teller;
-        if change.card {
-            account.card_known = teller;
-        } else if let Some(slot) = from {
-            account.card_known.insert(slot);
-        }
-        account.source = from;
-        if let Some(slot) = from
-            && account.sparing.remove(slot)
-        {
-            // It was quicker than our source after all.
-            let key = self.roster[id].key;
-            self.neighbours[slot].spare.remove(&key);
-            self.neighbours[slot].again.insert(key);
-        }
-        let account = &mut self.roster[id].account;
+        account.card_known = if change.card { teller } else { account.card_known.with(teller) };
         account.due = account.due.without(teller);
+        account.track = from.map_or(Track::Pushed, |teller| teller.track);
         let spared = if haste == Haste::Ordinary { account.spared } else { Slots::default() };
+        if let Some(teller) = from {
+            self.consider_source(id, teller);
+        }
         self.tell(id, everybody.without(teller).without(spared), haste);
+    }
+
+    /// The first to tell a record is the source for its host, if it can be relied on: a daemon
+    /// that others do connect to relies only on what is pushed to it all the way.
+    fn consider_source(&mut self, id: ClaimId, teller: Teller) {
+        if teller.track == Track::Pulled && !self.is_deaf() {
+            return;
+        }
+        let claim = &mut self.roster[id];
+        claim.account.source = Some(teller.slot);
+        if claim.account.sparing.remove(teller.slot) {
+            let neighbour = &mut self.neighbours[teller.slot];
+            neighbour.spare.remove(&claim.key);
+            neighbour.again.insert(claim.key);
+        }
     }
 
     /// These neighbours are to be told this record.
@@ -64,21 +74,37 @@ impl Table {
         }
     }
 
-    /// A neighbour told what is known here already: of this very record, or of an earlier one.
-    pub(super) fn heard_again(&mut self, id: ClaimId, from: Slot, same: bool) {
+    /// A neighbour told the very record that is known here.
+    pub(super) fn heard_again(&mut self, id: ClaimId, from: Teller) {
+        let account = &mut self.roster[id].account;
+        let told_before = account.card_known.contains(from.slot);
+        account.known.insert(from.slot);
+        account.card_known.insert(from.slot);
+        account.due.remove(from.slot);
+        if account.track == Track::Pulled && from.track == Track::Pushed {
+            account.track = Track::Pushed;
+            self.consider_source(id, from);
+        } else if told_before {
+            self.ask_to_spare(id, from.slot);
+        }
+    }
+
+    /// A neighbour told an earlier record than is known here.
+    pub(super) fn heard_late(&mut self, id: ClaimId, from: Teller) {
+        if self.roster[id].account.card_known.contains(from.slot) {
+            self.ask_to_spare(id, from.slot);
+        }
+    }
+
+    /// This neighbour was not the first to tell, and not because it has just become a neighbour
+    /// and tells all it knows.
+    fn ask_to_spare(&mut self, id: ClaimId, slot: Slot) {
         let claim = &mut self.roster[id];
         let account = &mut claim.account;
-        let told_before = account.card_known.contains(from);
-        if same {
-            account.known.insert(from);
-            account.due.remove(from);
-            account.card_known.insert(from);
-        }
-        // The first time it tells all it has; only from the second on it has lost a race.
-        let raced = told_before && account.source.is_some_and(|source| source != from);
-        let neighbour = &mut self.neighbours[from];
-        if raced && *claim.card.host != *neighbour.host && !account.sparing.contains(from) {
-            account.sparing.insert(from);
+        let other_source = account.source.is_some_and(|source| source != slot);
+        let neighbour = &mut self.neighbours[slot];
+        if other_source && *claim.card.host != *neighbour.host && !account.sparing.contains(slot) {
+            account.sparing.insert(slot);
             neighbour.again.remove(&claim.key);
             neighbour.spare.insert(claim.key);
         }
@@ -120,7 +146,7 @@ impl Table {
     /// Hosts nothing was heard of for longer than there should be are asked for everywhere.
     pub(super) fn ask_for_overdue(&mut self, now: Millis) {
         let overdue = pace::heartbeat(self.roster.count()) + pace::OVERDUE;
-        let is_overdue = |(id, claim): (ClaimId, &super::claim::Claim)| {
+        let is_overdue = |(id, claim): (ClaimId, &Claim)| {
             let asked_enough = claim.age(now) > 20 * overdue;
             (claim.doubt.is_none() && claim.age(now) > overdue && !asked_enough).then_some(id)
         };
@@ -158,11 +184,9 @@ impl Table {
 
     /// This neighbour is none any more; hosts it was the source for are asked for elsewhere.
     pub(super) fn forget_neighbour(&mut self, slot: Slot) {
-        self.neighbours.release(slot);
-        let mut orphans = Vec::new();
-        for (id, claim) in self.roster.claims_mut() {
+        self.find_other_sources(slot);
+        for (_, claim) in self.roster.claims_mut() {
             let account = &mut claim.account;
-            let Slots { .. } = account.known;
             for set in [
                 &mut account.known,
                 &mut account.card_known,
@@ -173,9 +197,6 @@ impl Table {
             ] {
                 set.remove(slot);
             }
-            if account.source == Some(slot) {
-                orphans.push(id);
-            }
         }
         for (_, host) in self.roster.hosts_mut() {
             if let Some(gone) = &mut host.gone {
@@ -183,6 +204,14 @@ impl Table {
                 gone.due.remove(slot);
             }
         }
+        self.neighbours.release(slot);
+    }
+
+    /// This neighbour went, or cannot tell us news at once any more: the hosts it was the source
+    /// for are asked for everywhere.
+    pub(super) fn find_other_sources(&mut self, slot: Slot) {
+        let its = |(id, claim): (ClaimId, &Claim)| (claim.account.source == Some(slot)).then_some(id);
+        let orphans: Vec<ClaimId> = self.roster.claims().filter_map(its).collect();
         for id in orphans {
             self.ask_again(id);
         }

@@ -7,13 +7,25 @@ use std::time::Duration;
 use wire::exchange::{Departure, Greeting, Introduction, Key, MAX_KEYS, MAX_RECORDS, Message, Rumour, Update};
 
 use super::Table;
-use super::claim::{ClaimId, Instant};
+use super::claim::{ClaimId, Instant, Teller, Track};
 use super::clock::UNMEASURED;
 use super::pace;
 use super::roster::{Change, Gone, Merge, remembered};
 use super::slots::Slot;
 use super::spread::Haste;
 use crate::core::time::Millis;
+
+/// How a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The peer sent it of its own accord.
+    Request,
+    /// It answers a request of ours.
+    Answer {
+        /// From sending to reading.
+        round_trip: Duration,
+    },
+}
 
 impl Table {
     /// What there is to tell this neighbour now.
@@ -60,7 +72,14 @@ impl Table {
     }
 
     /// Takes in a message. `from` is `None` for a peer that is no neighbour.
-    pub(super) fn hear(&mut self, now: Millis, host: &Arc<str>, from: Option<Slot>, message: Message, round_trip: Option<Duration>) {
+    pub(super) fn hear(&mut self, now: Millis, host: &Arc<str>, from: Option<Slot>, message: Message, heard: Heard) {
+        let round_trip = match heard {
+            Heard::Request => None,
+            Heard::Answer { round_trip } => Some(round_trip),
+        };
+        let pushed = if heard == Heard::Request { Track::Pushed } else { Track::Pulled };
+        let teller = |track| from.map(|slot| Teller { slot, track });
+        self.detector.forget(host);
         self.hear_greeting(now, host, from, &message, round_trip);
         for departure in &message.departures {
             self.hear_departure(now, departure, from);
@@ -71,13 +90,17 @@ impl Table {
             }
             let name = introduction.card.host.clone();
             let merge = self.roster.introduce(now, introduction);
-            self.settle(now, merge, from);
+            // An introduction founds no source: new cards take any way.
+            self.settle(now, merge, teller(Track::Pulled));
             if let (Merge::Void, Some(slot)) = (merge, from) {
                 self.tell_departure(&name, slot.into());
             }
         }
         for update in message.updates {
-            self.hear_update(now, update, from);
+            self.hear_update(now, update, teller(pushed));
+        }
+        for update in message.pulled {
+            self.hear_update(now, update, teller(Track::Pulled));
         }
         for rumour in &message.rumours {
             self.hear_rumour(now, rumour, from);
@@ -118,7 +141,7 @@ impl Table {
         neighbour.newcomer = (greeting.known as usize) < known / 2;
     }
 
-    fn hear_update(&mut self, now: Millis, update: Update, from: Option<Slot>) {
+    fn hear_update(&mut self, now: Millis, update: Update, from: Option<Teller>) {
         let Update { key, figures } = update;
         if let Some(id) = self.roster.find(key)
             && self.own_claim() == Some(id)
@@ -129,7 +152,7 @@ impl Table {
             }
         }
         let merge = self.roster.update(now, key, figures);
-        if let (Merge::Unknown, Some(slot)) = (merge, from)
+        if let (Merge::Unknown, Some(Teller { slot, .. })) = (merge, from)
             && self.neighbours[slot].wanted.len() < pace::MOST_HOSTS
         {
             self.neighbours[slot].wanted.insert(key);
@@ -138,7 +161,7 @@ impl Table {
     }
 
     /// What follows from something that was merged.
-    fn settle(&mut self, now: Millis, merge: Merge, from: Option<Slot>) {
+    fn settle(&mut self, now: Millis, merge: Merge, from: Option<Teller>) {
         match merge {
             Merge::Appeared(id) => {
                 let change = Change { card: true, ..Change::default() };
@@ -154,9 +177,14 @@ impl Table {
                 }
                 self.changed |= change.card || change.doubt_ended || change.room;
             }
-            Merge::Same(id) | Merge::Older(id) => {
-                if let Some(slot) = from {
-                    self.heard_again(id, slot, matches!(merge, Merge::Same(_)));
+            Merge::Same(id) => {
+                if let Some(teller) = from {
+                    self.heard_again(id, teller);
+                }
+            }
+            Merge::Older(id) => {
+                if let Some(teller) = from {
+                    self.heard_late(id, teller);
                 }
             }
             Merge::Void | Merge::Unknown | Merge::Refused => {}
@@ -237,9 +265,14 @@ impl Table {
                 message.introductions.push(introduction);
             } else {
                 room = room.saturating_sub(UPDATE_BYTES);
-                message.updates.push(Update { key: claim.key, figures: claim.figures.clone() });
+                let updates = match claim.account.track {
+                    Track::Pushed => &mut message.updates,
+                    Track::Pulled => &mut message.pulled,
+                };
+                updates.push(Update { key: claim.key, figures: claim.figures.clone() });
             }
-            let full = message.introductions.len() == MAX_RECORDS / 2 || message.updates.len() == MAX_RECORDS;
+            let updates = message.updates.len().max(message.pulled.len());
+            let full = message.introductions.len() == MAX_RECORDS / 2 || updates == MAX_RECORDS;
             if room == 0 || full {
                 return;
             }

@@ -16,6 +16,33 @@ pub enum Message {
     News { host: usize },
 }
 
+impl Message {
+    /// From whom to whom.
+    fn link(&self) -> (String, String) {
+        match self {
+            Self::Ask { host, ask } => (ask.key.home.to_string(), name(*host).to_string()),
+            Self::Answer { home, event } => {
+                let from = match event {
+                    Event::Reserved { host, .. } | Event::Refused { host, .. } => host.as_str(),
+                    Event::Ended { host, .. } | Event::SlotFreed { host, .. } => host.as_str(),
+                    _ => "",
+                };
+                (from.to_owned(), name(*home).to_string())
+            }
+            Self::ToHost { host, event } => {
+                let from = match event {
+                    admission::Event::Withdrawn { key } => key.home.as_str(),
+                    admission::Event::Declined { home, .. } => home.as_str(),
+                    _ => "",
+                };
+                (from.to_owned(), name(*host).to_string())
+            }
+            Self::Connect { host, key } => (format!("client {}", key.id), name(*host).to_string()),
+            Self::News { host } => (name(*host).to_string(), String::new()),
+        }
+    }
+}
+
 /// Several homes, several hosts, one clock.
 pub struct Cluster {
     pub now: Millis,
@@ -26,6 +53,8 @@ pub struct Cluster {
     /// One in so many messages between hosts is lost; 0 for none.
     pub loses: u64,
     messages: BTreeMap<(Millis, u64), Message>,
+    /// When the last message of each link arrives.
+    links: HashMap<(String, String), Millis>,
     sent: u64,
     /// How each submission ended, by home.
     pub ends: HashMap<(usize, JobId), Vec<Action>>,
@@ -63,6 +92,7 @@ impl Cluster {
             random,
             loses: 0,
             messages: BTreeMap::new(),
+            links: HashMap::new(),
             sent: 0,
             ends: HashMap::new(),
             held: HashMap::new(),
@@ -157,8 +187,18 @@ impl Cluster {
         // Mostly a millisecond or so; rarely longer than the home waits.
         let slow = self.loses > 0 && self.random.below(10) == 0;
         let delay = self.random.below(if slow { 800 } else { 3 });
+        let mut at = Millis(self.now.0 + delay);
+        if let Message::Answer { event: Event::Reserved { .. }, .. } = &message {
+            // The host decides at once, but answers when it has made a leader ready.
+            at = at + Duration::from_millis(10 + self.random.below(20));
+        } else if self.loses == 0 {
+            // Two daemons speak over one connection: what was said first is heard first.
+            let last = self.links.entry(message.link()).or_default();
+            at = at.max(*last);
+            *last = at;
+        }
         self.sent += 1;
-        self.messages.insert((Millis(self.now.0 + delay), self.sent), message);
+        self.messages.insert((at, self.sent), message);
     }
 
     pub fn tell_news(&mut self, host: usize) {

@@ -234,7 +234,7 @@ fn without_another_host_a_late_answer_is_waited_for() {
     home.wait(ANSWER);
     assert_eq!(home.dispatcher.next_deadline(), Some(home.now + RESERVATION));
     home.wait(RESERVATION);
-    assert_eq!(home.refuses(2), (RefusalKind::Failed, "redfish does not answer; last heard 8 s ago".into()));
+    assert_eq!(home.refuses(2), (RefusalKind::Failed, "redfish does not answer; last heard 7 s ago".into()));
 }
 
 #[test]

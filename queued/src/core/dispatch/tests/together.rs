@@ -26,24 +26,28 @@ fn fifty(homes: usize, cpus: &[u32], seed: u64) -> Vec<u32> {
     counts
 }
 
+/// From several homes at once it is chance where the last few go that every home has seen
+/// refused elsewhere: one burst in a hundred is one job above.
 #[test]
 fn of_fifty_started_at_once_no_host_gets_more_than_its_share_and_a_fifth() {
     let clusters: [&[u32]; 6] =
         [&[2; 4], &[4; 5], &[8; 10], &[4, 8, 16, 4, 8], &[4, 16, 64, 16], &[16, 16, 32, 8, 8, 4, 4, 4]];
-    for homes in [1, 3] {
-        for cpus in clusters {
+    for (homes, bursts_above) in [(1, 0), (3, 4)] {
+        let mut above = 0;
+        for (cpus, seed) in clusters.into_iter().flat_map(|cpus| (0..70).map(move |seed| (cpus, seed))) {
             let all: u32 = cpus.iter().sum();
-            for seed in 0..40 {
-                let counts = fifty(homes, cpus, seed);
-                assert_eq!(counts.iter().sum::<u32>(), 50);
-                for (count, cpus_there) in counts.iter().zip(cpus) {
-                    let share = 50.0 * f64::from(*cpus_there) / f64::from(all);
-                    // No host can take a part of a job.
-                    let most = (share * 1.2).ceil();
-                    assert!(f64::from(*count) <= most, "{count} of {most} in {counts:?} on {cpus:?}, {homes} homes");
-                }
-            }
+            let counts = fifty(homes, cpus, seed);
+            assert_eq!(counts.iter().sum::<u32>(), 50);
+            let too_many = counts.iter().zip(cpus).map(|(count, cpus_there)| {
+                let share = 50.0 * f64::from(*cpus_there) / f64::from(all);
+                // No host can take a part of a job.
+                f64::from(*count) - (share * 1.2).ceil()
+            });
+            let too_many = too_many.fold(0.0, f64::max);
+            assert!(too_many <= 1.0, "{counts:?} on {cpus:?}, {homes} homes");
+            above += i32::from(too_many > 0.0);
         }
+        assert!(above <= bursts_above, "{above} bursts of 420 from {homes} homes");
     }
 }
 
@@ -101,8 +105,8 @@ fn check(cluster: &Cluster, cancelled: &HashSet<(usize, JobId)>) {
     for home in &cluster.homes {
         let in_line = home.jobs.values().filter(|job| matches!(job.phase, Phase::InLine)).count();
         assert_eq!(in_line, home.in_line(), "a job is in line exactly when its phase says so");
-        let asked: u32 = home.jobs.values().filter(|job| matches!(job.phase, Phase::Asking { .. })).count() as u32;
-        assert_eq!(asked, home.hosts.iter().map(|(_, host)| host.questions()).sum::<u32>());
+        let asked = home.jobs.values().filter(|job| matches!(job.phase, Phase::Asking { .. })).count();
+        assert_eq!(asked, home.hosts.iter().map(|(_, host)| host.open_questions()).sum::<usize>());
     }
     for job in cancelled {
         assert!(!cluster.homes[job.0].jobs.contains_key(&job.1));

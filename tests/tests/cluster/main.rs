@@ -1,0 +1,11 @@
+//! Several hosts, each a set of namespaces with daemons of its own. Needs root:
+//! `cargo test -p queue-tests --features root --test cluster`.
+#![cfg(feature = "root")]
+
+mod choosing;
+mod clocks;
+mod flow;
+mod membership;
+mod restarts;
+mod running;
+mod strangers;
