@@ -191,7 +191,7 @@ require_tools() {
 
 make_hosts() {
     local host compiler
-    cc -O1 -o "$cluster/enter" "$here/enter.c" &
+    TMPDIR=$cluster cc -O1 -o "$cluster/enter" "$here/enter.c" &
     compiler=$!
     make_cgroups
     make_switch

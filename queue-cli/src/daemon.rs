@@ -9,6 +9,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, Stdio};
@@ -24,6 +25,7 @@ use crate::http::{Exchange, HttpError};
 
 /// Where the daemon is reached.
 pub struct Daemon {
+    runtime: PathBuf,
     socket: PathBuf,
 }
 
@@ -35,7 +37,18 @@ impl Daemon {
             env::var_os("XDG_RUNTIME_DIR").as_deref(),
             sys::credentials::own_uid(),
         );
-        Self { socket: places::daemon_socket(&runtime) }
+        Self { socket: places::daemon_socket(&runtime), runtime }
+    }
+
+    /// The directory of its sockets.
+    pub fn runtime(&self) -> &Path {
+        &self.runtime
+    }
+
+    /// The name it gives this host: usually the kernel's.
+    pub fn host(&self) -> String {
+        let written = std::fs::read_to_string(places::host_file(&self.runtime));
+        written.map_or_else(|_| sys::host::name(), |name| name.trim().to_owned())
     }
 
     /// Sends a request, starting the daemon first if there is none.
@@ -77,7 +90,7 @@ impl Daemon {
     /// In a directory that everybody may write to, somebody else may have been there first.
     fn check(&self, stream: &UnixStream) -> Result<(), Failure> {
         let peer = sys::credentials::peer(stream.as_fd()).map_err(|error| self.unreachable(&error))?;
-        if peer.uid == sys::credentials::own_uid() {
+        if peer.uid == sys::credentials::own_uid() || is_installed(&self.runtime, peer.uid) {
             return Ok(());
         }
         Err(Failure::own(format!(
@@ -127,6 +140,16 @@ impl Daemon {
             Readiness::Silent => Err(failed(format!("it was not ready within {} s", START.as_secs()))),
         }
     }
+}
+
+/// Whether `runtime` was given to the service user `uid` by root: it lies in a directory in which
+/// only root can have made it.
+fn is_installed(runtime: &Path, uid: u32) -> bool {
+    let metadata = |path: &Path| std::fs::symlink_metadata(path).ok();
+    let (Some(own), Some(parent)) = (metadata(runtime), runtime.parent().and_then(metadata)) else {
+        return false;
+    };
+    own.is_dir() && own.uid() == uid && own.mode() & 0o022 == 0 && parent.uid() == 0 && parent.mode() & 0o022 == 0
 }
 
 /// Connects without ever blocking: a stopped daemon's queue of connections may be full.

@@ -16,7 +16,7 @@ use crate::failure::{Failure, words};
 use crate::modes::Plan;
 
 /// Describes the job for `run`.
-pub fn describe(run: &Run, plan: &Plan) -> Result<Job, Failure> {
+pub fn describe(run: &Run, plan: &Plan, home: String) -> Result<Job, Failure> {
     Ok(Job {
         argv: run.command.iter().cloned().map(ByteString::from).collect(),
         environment: environment::for_job(env::vars_os()),
@@ -31,7 +31,7 @@ pub fn describe(run: &Run, plan: &Plan) -> Result<Job, Failure> {
             HostChoice::Only(host) => vec![host.clone()],
             HostChoice::Any | HostChoice::Rather(_) => Vec::new(),
         },
-        home: sys::host::name(),
+        home,
         submit_key: submit_key()?,
     })
 }

@@ -29,6 +29,7 @@ mod session;
 mod socket;
 mod table;
 mod terminal;
+mod voucher;
 mod waiting;
 
 use arguments::Invocation;

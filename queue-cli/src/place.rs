@@ -14,6 +14,7 @@ use crate::arguments::Run;
 use crate::daemon::Daemon;
 use crate::failure::{Failure, printable};
 use crate::http::{Exchange, HttpError};
+use crate::voucher;
 use crate::waiting::Waiting;
 
 /// A submission that can be placed, again and again until it is released.
@@ -25,9 +26,10 @@ pub struct Submission<'a> {
 
 impl<'a> Submission<'a> {
     /// Signs `job` with a fresh key.
-    pub fn new(daemon: &'a Daemon, run: &Run, job: Job) -> Self {
+    pub fn new(daemon: &'a Daemon, run: &Run, job: Job) -> Result<Self, Failure> {
         let key = SecretKey::generate();
-        let warrant = Warrant::one(&key, job.digest());
+        let mut warrant = Warrant::one(&key, job.digest());
+        warrant.certificate = voucher::certificate(daemon.runtime(), &key.public_key())?;
         let request = SessionRequest {
             job,
             choice: run.choice.clone(),
@@ -36,7 +38,7 @@ impl<'a> Submission<'a> {
             excluded: Vec::new(),
             on_full: run.on_full,
         };
-        Self { daemon, request, key }
+        Ok(Self { daemon, request, key })
     }
 
     /// The key that the session will know this client by.

@@ -22,9 +22,9 @@ use crate::terminal::Terminal;
 pub fn run(run: &Run) -> Result<Ending, Failure> {
     let here = [look_at(stdin()), look_at(stdout()), look_at(stderr())];
     let plan = Plan::new(run.pty, here);
-    let job = job::describe(run, &plan)?;
     let daemon = Daemon::of_user();
-    let mut submission = Submission::new(&daemon, run, job);
+    let job = job::describe(run, &plan, daemon.host())?;
+    let mut submission = Submission::new(&daemon, run, job)?;
     // What did not come to a release. Nothing has run there, so another place may be asked for.
     let mut history = Vec::new();
     loop {

@@ -11,3 +11,4 @@ pub mod daemon;
 pub mod leader;
 pub mod link;
 pub mod runner;
+pub mod vouch;

@@ -75,9 +75,10 @@ impl Terminal {
     }
 
     /// A bash at its first prompt.
-    pub fn bash(mut on: Command, size: (u16, u16)) -> Self {
-        on.env("PS1", r"$ \[\e]2;queue $((prompts+=1)) $?\a\]").env("INPUTRC", "/dev/null").env_remove("HISTFILE");
-        let terminal = Self::start(on, &["bash", "--norc", "--noprofile", "-i"], size);
+    pub fn bash(on: Command, size: (u16, u16)) -> Self {
+        // By env, because demo-cluster is a script, and a script's shell takes the prompt away.
+        let prompt = r"PS1=$ \[\e]2;queue $((prompts+=1)) $?\a\]";
+        let terminal = Self::start(on, &["env", prompt, "INPUTRC=/dev/null", "bash", "--norc", "--noprofile", "-i"], size);
         terminal.wait_for_prompt();
         // What is only done for some jobs would be seen as a difference.
         terminal.run("HISTFILE= ; ulimit -c 0; clear");
@@ -86,9 +87,9 @@ impl Terminal {
 
     /// A dash at its first prompt. Unlike bash it never repairs the terminal's modes, so what a
     /// program leaves behind stays to be seen.
-    pub fn dash(mut on: Command, size: (u16, u16)) -> Self {
-        on.env("PS1", "$ \x1b]2;queue $((prompts=prompts+1)) $?\x07");
-        let terminal = Self::start(on, &["dash", "-i"], size);
+    pub fn dash(on: Command, size: (u16, u16)) -> Self {
+        let prompt = "PS1=$ \x1b]2;queue $((prompts=prompts+1)) $?\x07";
+        let terminal = Self::start(on, &["env", prompt, "dash", "-i"], size);
         terminal.wait_for_prompt();
         terminal
     }

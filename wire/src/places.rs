@@ -32,6 +32,12 @@ pub fn host_file(runtime: &Path) -> PathBuf {
 /// The runtime directory of a system installation.
 pub const SYSTEM_RUNTIME: &str = "/run/queue";
 
+/// The file with the authority of a system installation, written by root.
+pub const SYSTEM_AUTHORITY: &str = "/etc/queue/authority";
+
+/// The variable that names another such file.
+pub const AUTHORITY_VARIABLE: &str = "QUEUE_AUTHORITY";
+
 /// The variable that names another runtime directory.
 pub const RUNTIME_VARIABLE: &str = "QUEUE_RUNTIME";
 

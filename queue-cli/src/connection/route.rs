@@ -13,7 +13,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use wire::api::{Opening, Placement, Route};
 use wire::identity::tls::{self, Expected};
-use wire::identity::{Kind, SecretKey};
+use wire::identity::{Kind, SecretKey, Trust};
+use wire::places;
 
 use crate::daemon::connect_unix;
 
@@ -45,15 +46,29 @@ impl Address {
 fn over_tls(placement: &Placement, address: &str, key: &SecretKey) -> Result<Address, String> {
     // Names would have to be asked for, and a small program that starts fast does not ask.
     let address = address.parse().map_err(|_| format!("\"{address}\" is not an address with a port"))?;
-    let trust = placement.authority.as_ref().ok_or("queued did not say who signs runners")?;
+    let trust = authority(placement)?;
     let certificate = placement.certificate.as_ref().ok_or("queued gave no certificate")?;
     let expected =
         Expected { kind: Kind::Runner, host: Some(placement.host.clone()), user: Some(placement.user.clone()) };
-    let config = tls::client_config(trust, key, certificate, expected)
+    let config = tls::client_config(&trust, key, certificate, expected)
         .map_err(|error| format!("the certificate from queued is of no use: {error}"))?;
     let name = ServerName::try_from(placement.session.clone())
         .map_err(|_| format!("\"{}\" is not a session", placement.session))?;
     Ok(Address::Tls { address, config, name })
+}
+
+/// Who signs runners: one's own daemon says so; a daemon of another user's is not believed, but a
+/// file that root wrote.
+fn authority(placement: &Placement) -> Result<Trust, String> {
+    match &placement.authority {
+        Some(authority) => Ok(authority.clone()),
+        None => {
+            let path = std::env::var_os(places::AUTHORITY_VARIABLE);
+            let path = path.map_or_else(|| PathBuf::from(places::SYSTEM_AUTHORITY), PathBuf::from);
+            let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            text.trim().parse().map_err(|error| format!("{}: {error}", path.display()))
+        }
+    }
 }
 
 /// Begins a TCP connection; poll says when it is there or has failed.

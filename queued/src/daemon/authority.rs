@@ -35,7 +35,7 @@ impl Standing {
         if let Some(path) = &settings.authority {
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             let trust: Trust = text.trim().parse().with_context(|| path.display().to_string())?;
-            let certificate = super::voucher::ask(&places.runtime, Kind::Host, &key.public_key())?;
+            let certificate = crate::vouch::ask(&places.runtime, Kind::Host, &key.public_key())?;
             return Ok(Self { trust, key, certificate, signer: None, host: host.to_owned() });
         }
         let authority = match &settings.key {

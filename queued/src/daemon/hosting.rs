@@ -21,7 +21,6 @@ use crate::link::{Held, Prepare, ToRunner};
 
 /// The running side of this host.
 pub struct Hosting {
-    own: HostName,
     admission: RefCell<Admission>,
     load: Load,
     sessions: RefCell<Sessions>,
@@ -45,13 +44,13 @@ struct Given {
 
 impl Hosting {
     /// A host with its two queues.
-    pub fn new(own: HostName, speed: f64, now: Millis) -> Self {
+    pub fn new(speed: f64, now: Millis) -> Self {
         let cpus = sys::host::cpus();
         let mut admission = Admission::new(cpus, speed);
         let queues = ["now", "wait"].map(|queue| QueueRule::default_for(QueueName::from(queue), cpus));
         let none = admission.handle(now, Event::Queues(queues.into()));
         debug_assert!(none.is_empty(), "queues alone start nothing");
-        Self { own, admission: RefCell::new(admission), load: Load::default(), sessions: RefCell::default(), runner_keys: RefCell::default() }
+        Self { admission: RefCell::new(admission), load: Load::default(), sessions: RefCell::default(), runner_keys: RefCell::default() }
     }
 
     /// Reads the load and gives the state of this instant.
@@ -109,16 +108,21 @@ impl Hosting {
         daemon.rearm();
         match verdict {
             Some(Ok(rank)) => self.make_ready(daemon, key, uid, rank, request).await,
-            Some(Err((mut refusal, rank))) => {
-                refusal.message = format!("{}: {}", self.own, refusal.message);
-                ReservationAnswer::Refused { refusal, rank }
-            }
+            Some(Err((refusal, rank))) => ReservationAnswer::Refused { refusal, rank },
             None => self.refused(&request, daemon.now(), RefusalKind::Failed, "no answer from admission".to_owned()),
         }
     }
 
     async fn make_ready(&self, daemon: &Rc<Daemon>, key: Key, uid: u32, rank: f64, request: ReservationRequest) -> ReservationAnswer {
         let session = session_name(uid);
+        let runner = match daemon.runners.of(uid).await {
+            Ok(runner) => runner,
+            Err(error) => {
+                self.feed(daemon, Event::Withdrawn { key });
+                let refusal = Refusal { kind: RefusalKind::Failed, message: format!("{error:#}") };
+                return ReservationAnswer::Refused { refusal, rank };
+            }
+        };
         {
             let mut sessions = self.sessions.borrow_mut();
             let queue = QueueName::from(request.job.queue.as_str());
@@ -127,11 +131,7 @@ impl Hosting {
         }
         let ReservationRequest { job_id, job, warrant, .. } = request;
         let prepare = Prepare { request: 0, session: session.clone(), job_id, job, warrant };
-        let prepared = match daemon.runners.of(uid).await {
-            Ok(runner) => runner.prepare(prepare).await,
-            Err(error) => Err(Refusal { kind: RefusalKind::Failed, message: format!("{}: {error:#}", self.own) }),
-        };
-        match prepared {
+        match runner.prepare(prepare).await {
             Ok(()) => ReservationAnswer::Reserved { session, rank },
             Err(refusal) => {
                 self.forget(&session);
@@ -143,8 +143,7 @@ impl Hosting {
 
     fn refused(&self, request: &ReservationRequest, now: Millis, kind: RefusalKind, message: String) -> ReservationAnswer {
         let rank = self.admission.borrow().rank(now, &QueueName::from(request.job.queue.as_str()));
-        let refusal = Refusal { kind, message: format!("{}: {message}", self.own) };
-        ReservationAnswer::Refused { refusal, rank }
+        ReservationAnswer::Refused { refusal: Refusal { kind, message }, rank }
     }
 
     /// A home does not need its reservation.
@@ -165,6 +164,9 @@ impl Hosting {
             runners::Event::Said(Word::Hello { public_key, sessions }) => {
                 self.runner_keys.borrow_mut().insert(uid, public_key);
                 self.adopt(daemon, uid, sessions);
+                if let Some(runner) = daemon.runners.connected(uid) {
+                    runner.introduce();
+                }
                 self.certify(daemon, uid, public_key);
             }
             runners::Event::Said(Word::Released(session)) => {
@@ -201,18 +203,20 @@ impl Hosting {
             self.ended(daemon, &session, key, 0.0);
         }
         for one in held {
+            // What is known stays under the name that its home goes by here.
+            if self.key_of(&one.session, uid).is_some() {
+                continue;
+            }
             let key = Key { home: HostName::from(one.home), id: JobId(one.job_id) };
-            let known = {
+            {
                 let mut sessions = self.sessions.borrow_mut();
                 sessions.names.insert(key.clone(), one.session.clone());
                 let given = Given { key: key.clone(), uid, queue: QueueName::from(one.queue.as_str()) };
-                sessions.keys.insert(one.session, given).is_some()
-            };
-            if !known {
-                let user = UserName::from(daemon.user_of(uid));
-                let queue = QueueName::from(one.queue);
-                self.feed(daemon, Event::Adopted { key, user, queue, slot: Slot::Counted });
+                sessions.keys.insert(one.session, given);
             }
+            let user = UserName::from(daemon.user_of(uid));
+            let queue = QueueName::from(one.queue);
+            self.feed(daemon, Event::Adopted { key, user, queue, slot: Slot::Counted });
         }
     }
 

@@ -19,7 +19,6 @@ mod server;
 mod sessions;
 mod socket;
 pub mod start;
-pub mod voucher;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

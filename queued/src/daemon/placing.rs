@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -148,7 +149,10 @@ impl Placing {
                     tokio::task::spawn_local(async move { daemon.placing.ask(&daemon, id, host, request, patience).await });
                 }
             }
-            Action::Place { id, host, reason } => self.place(daemon, id, &host, reason),
+            Action::Place { id, host, reason } => {
+                let daemon = daemon.clone();
+                tokio::task::spawn_local(async move { daemon.placing.place(&daemon, id, &host, reason).await });
+            }
             Action::Wait { id, text } => {
                 if let Some(open) = self.open.borrow().get(&id) {
                     // A client that has gone is noticed where its answer is sent.
@@ -212,7 +216,7 @@ impl Placing {
         self.feed(daemon, event);
     }
 
-    fn place(&self, daemon: &Rc<Daemon>, id: JobId, host: &HostName, reason: String) {
+    async fn place(&self, daemon: &Rc<Daemon>, id: JobId, host: &HostName, reason: String) {
         let Some(mut open) = self.open.borrow_mut().remove(&id) else {
             return;
         };
@@ -220,7 +224,10 @@ impl Placing {
             let uid = daemon.uid_of(&open.user).unwrap_or_else(|_| sys::credentials::own_uid());
             Some(Route::Unix(daemon.places.runner_socket(uid).to_string_lossy().into_owned()))
         } else {
-            daemon.address_of(host.as_str()).map(Route::Tls)
+            match daemon.address_of(host.as_str()) {
+                Some(address) => literal(address).await.map(Route::Tls),
+                None => None,
+            }
         };
         let answer = match (open.sessions.remove(host), route) {
             (Some(session), Some(route)) => {
@@ -231,14 +238,14 @@ impl Placing {
                     reason,
                     session,
                     route,
-                    certificate: open.certificate.take(),
+                    certificate: open.certificate.take().or_else(|| open.request.warrant.certificate.clone()),
                     user: open.user,
-                    authority: Some(standing.trust.clone()),
+                    authority: standing.signs().then(|| standing.trust.clone()),
                 })
             }
             _ => SessionAnswer::Refused(Refusal {
                 kind: RefusalKind::Failed,
-                message: format!("{host} has left the cluster in this very moment"),
+                message: format!("{host} cannot be reached: it has left, or its address has no number"),
             }),
         };
         let _ = open.answers.send(answer);
@@ -248,4 +255,12 @@ impl Placing {
 /// Why a host takes nothing, in words that follow its name.
 fn after_its_name(why: &str) -> String {
     if why.starts_with("silent") { format!("is {why}") } else { format!("is not chosen: {why}") }
+}
+
+/// An address in numbers: the client asks nobody for names.
+async fn literal(address: String) -> Option<String> {
+    if address.parse::<SocketAddr>().is_ok() {
+        return Some(address);
+    }
+    tokio::net::lookup_host(address).await.ok()?.next().map(|found| found.to_string())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 use wire::api::{Opening, Refusal, RefusalKind};
 
 use crate::link::{self, Decoder, FromRunner, Held, Prepare, ToRunner};
@@ -25,6 +25,7 @@ pub struct RunnerLink {
     next_request: Cell<u64>,
     prepared: RefCell<HashMap<u64, oneshot::Sender<Option<Refusal>>>>,
     taken: RefCell<HashMap<u64, oneshot::Sender<()>>>,
+    introduced: watch::Sender<bool>,
 }
 
 /// What a runner says unasked.
@@ -57,9 +58,25 @@ impl RunnerLink {
             next_request: Cell::new(0),
             prepared: RefCell::default(),
             taken: RefCell::default(),
+            introduced: watch::Sender::new(false),
         });
         runner.write(&Opening::Daemon.encode(), &[]).await?;
         Ok(runner)
+    }
+
+    /// What the runner holds is settled with what the daemon thought.
+    pub fn introduce(&self) {
+        self.introduced.send_replace(true);
+    }
+
+    /// Waits for that. Before it nothing may be given to the runner: it would be missing in the
+    /// runner's list and taken for lost.
+    pub async fn introduced(&self) -> io::Result<()> {
+        let mut told = self.introduced.subscribe();
+        match tokio::time::timeout(INTRODUCTION, told.wait_for(|yes| *yes)).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the runner does not say what it holds")),
+        }
     }
 
     /// Has a job checked and a leader made ready.
@@ -140,6 +157,7 @@ impl RunnerLink {
     pub fn close(&self) {
         self.prepared.borrow_mut().clear();
         self.taken.borrow_mut().clear();
+        self.introduce();
     }
 
     fn number(&self) -> u64 {
@@ -169,6 +187,8 @@ fn failed(message: &str) -> Refusal {
     Refusal { kind: RefusalKind::Failed, message: message.to_owned() }
 }
 
+/// A runner's first word takes as long as its start.
+const INTRODUCTION: Duration = Duration::from_secs(10);
 /// A runner looks at a directory and a file; a network file system may take its time.
 const PREPARATION: Duration = Duration::from_secs(5);
 /// A runner's main thread never waits for anything slow.

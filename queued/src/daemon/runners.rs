@@ -57,6 +57,12 @@ impl Runners {
     /// # Errors
     /// When none could be started.
     pub async fn of(self: &Rc<Self>, uid: u32) -> anyhow::Result<Rc<RunnerLink>> {
+        let link = self.find_or_start(uid).await?;
+        link.introduced().await?;
+        Ok(link)
+    }
+
+    async fn find_or_start(self: &Rc<Self>, uid: u32) -> anyhow::Result<Rc<RunnerLink>> {
         if let Some(link) = self.connected(uid) {
             return Ok(link);
         }
@@ -78,11 +84,13 @@ impl Runners {
         self.welcome(link).await
     }
 
-    /// Connects to a runner that an earlier daemon left, if there is one.
+    /// Connects to a runner that an earlier daemon left, if there is one, and hears what it holds.
     pub async fn find(self: &Rc<Self>, uid: u32) {
         if let Ok(link) = RunnerLink::connect(&self.places.runner_socket(uid), uid).await {
             // One that goes at this moment is like one that is not there.
-            let _ = self.welcome(link).await;
+            if let Ok(link) = self.welcome(link).await {
+                let _ = link.introduced().await;
+            }
         }
     }
 

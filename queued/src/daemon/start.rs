@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File, OpenOptions};
 use std::io::{IsTerminal, Read, Seek, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
@@ -204,7 +205,7 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
     );
     let daemon = Rc::new(Daemon {
         ids: Ids::open(&places.state)?,
-        hosting: Hosting::new(own.clone(), settings.speed.unwrap_or(1.0), now),
+        hosting: Hosting::new(settings.speed.unwrap_or(1.0), now),
         placing: Placing::new(own, unix_us),
         peers: Peers::default(),
         acceptor: RefCell::new(None),
@@ -316,17 +317,35 @@ async fn listen(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
     }
 }
 
-/// What the others are told: as configured, else the address listened on, else (when that is
-/// "all") this host's name.
+/// What the others are told: as configured, else the address listened on; when that is "all", the
+/// first address of this host that is not the loopback's.
 fn advertised(settings: &Settings, listener: Option<&TcpListener>) -> String {
     let Some(address) = listener.and_then(|listener| listener.local_addr().ok()) else {
         return String::new();
     };
     match &settings.advertise {
         Some(advertise) => advertise.clone(),
-        None if address.ip().is_unspecified() => format!("{}:{}", sys::host::name(), address.port()),
+        None if address.ip().is_unspecified() => {
+            let ip = own_addresses().into_iter().find(|ip| !ip.is_loopback());
+            SocketAddr::new(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), address.port()).to_string()
+        }
         None => address.to_string(),
     }
+}
+
+/// The addresses of this host's interfaces, version 4 first.
+fn own_addresses() -> Vec<IpAddr> {
+    let storages = nix::ifaddrs::getifaddrs().into_iter().flatten().filter_map(|interface| interface.address);
+    let mut addresses = storages
+        .filter_map(|storage| match (storage.as_sockaddr_in(), storage.as_sockaddr_in6()) {
+            (Some(four), _) => Some(IpAddr::from(four.ip())),
+            // A link-local address means nothing on another link.
+            (_, Some(six)) if !six.ip().is_unicast_link_local() => Some(IpAddr::from(six.ip())),
+            _ => None,
+        })
+        .collect::<Vec<_>>();
+    addresses.sort_by_key(IpAddr::is_ipv6);
+    addresses
 }
 
 fn stored_incarnation(places: &Places) -> anyhow::Result<Option<u64>> {

@@ -200,16 +200,20 @@ impl Leader {
         let Phase::Running { pid, .. } = self.phase else {
             return;
         };
-        let _ = sys::process::signal_group(pid, number);
-        if number == nix::libc::SIGCONT {
-            // The group that was stopped in the foreground may be another than the job's own,
-            // where the job is a shell.
-            if let Some(slave) = &self.surroundings.slave {
-                if let Ok(front) = sys::terminal::foreground(slave.as_fd()) {
-                    if front > 0 && front != pid && front != own_group() {
-                        let _ = sys::process::signal_group(front, number);
-                    }
-                }
+        // The group in front may be another than the job's own, where the job is a shell: keys
+        // mean that one, and after a stop both go on.
+        let front = self.surroundings.slave.as_ref().and_then(|slave| sys::terminal::foreground(slave.as_fd()).ok());
+        let other = front.filter(|front| *front > 0 && *front != pid && *front != own_group());
+        match (other, number) {
+            (Some(front), nix::libc::SIGINT | nix::libc::SIGQUIT | nix::libc::SIGTSTP) => {
+                let _ = sys::process::signal_group(front, number);
+            }
+            (Some(front), nix::libc::SIGCONT) => {
+                let _ = sys::process::signal_group(pid, number);
+                let _ = sys::process::signal_group(front, number);
+            }
+            _ => {
+                let _ = sys::process::signal_group(pid, number);
             }
         }
     }

@@ -7,7 +7,8 @@
 //! | died (over the network) | lingers | the same, unless it is back within 5 s |
 //! | silent | lingers | lingers 10 minutes, then the same |
 //!
-//! TERM follows HUP after 5 s, KILL after 10 s.
+//! TERM follows HUP after 5 s, KILL after 10 s. Whoever died or left does not come for the end of
+//! the job either: it is kept for those who may come back.
 
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,13 @@ impl Departure {
         Some(signal)
     }
 
+    /// From when on nobody comes back any more; `None`: somebody may.
+    pub fn is_final_at(&self, lost: Option<Lost>) -> Option<Instant> {
+        let lost = lost?;
+        let patience = self.patience(lost.how).filter(|_| lost.how != How::Silent)?;
+        Some(lost.at + patience)
+    }
+
     /// How long the job is left alone; `None`: for ever.
     fn patience(&self, how: How) -> Option<Duration> {
         match (how, self.has_terminal) {
@@ -86,6 +94,17 @@ mod tests {
         assert_eq!(departure.due(lost, at + Duration::from_secs(5)), Some(nix::libc::SIGTERM));
         assert_eq!(departure.due(lost, at + Duration::from_secs(10)), Some(nix::libc::SIGKILL));
         assert_eq!(departure.deadline(lost), None, "after KILL there is nothing to wait for");
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_kept_for_the_silent_and_not_for_the_dead() {
+        let at = Instant::now();
+        let final_at = |how, terminal| Departure::new(terminal).is_final_at(Some(Lost { at, how }));
+        assert_eq!(final_at(How::DiedHere, false), Some(at));
+        assert_eq!(final_at(How::Died, false), Some(at + GRACE));
+        assert_eq!(final_at(How::Silent, false), None);
+        assert_eq!((final_at(How::Left, true), final_at(How::Died, true)), (Some(at), None));
+        assert_eq!(Departure::new(false).is_final_at(None), None, "it is there");
     }
 
     #[test]

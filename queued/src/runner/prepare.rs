@@ -23,10 +23,10 @@ pub fn check(prepare: Prepare, host: &str, place: &str, trust: &Trust, now_unix:
     let Prepare { session, job_id, mut job, warrant, .. } = prepare;
     let verified: Verified = warrant
         .verify(&job.digest(), trust, now_unix)
-        .map_err(|error| refusal(RefusalKind::Failed, format!("{host}: the job's warrant is refused: {error}")))?;
+        .map_err(|error| refusal(RefusalKind::Failed, format!("the job's warrant is refused: {error}")))?;
     reasonable(&job).map_err(|message| refusal(RefusalKind::Usage, message))?;
-    enter(&job, host)?;
-    let program = find(&job, host)?;
+    enter(&job)?;
+    let program = find(&job)?;
     // A descriptor of the client's exists only on its own host and comes with its connection;
     // until then it is a pipe.
     for descriptor in &mut job.descriptors {
@@ -82,7 +82,7 @@ fn reasonable(job: &Job) -> Result<(), String> {
     Ok(())
 }
 
-fn enter(job: &Job, host: &str) -> Result<(), Refusal> {
+fn enter(job: &Job) -> Result<(), Refusal> {
     let directory = Path::new(job.directory.as_os_str());
     let shown = job.directory.display();
     let why = match std::fs::metadata(directory) {
@@ -93,11 +93,11 @@ fn enter(job: &Job, host: &str) -> Result<(), Refusal> {
         },
         Err(error) => words(Errno::from_raw(error.raw_os_error().unwrap_or(0))),
     };
-    Err(refusal(RefusalKind::NoDirectory, format!("{host}: cannot enter {shown}: {why}")))
+    Err(refusal(RefusalKind::NoDirectory, format!("cannot enter {shown}: {why}")))
 }
 
 /// Looks for the command as execvp(3) does, from the job's directory and with the job's PATH.
-fn find(job: &Job, host: &str) -> Result<PathBuf, Refusal> {
+fn find(job: &Job) -> Result<PathBuf, Refusal> {
     let name = &job.argv[0];
     let shown = name.display();
     let directory = Path::new(job.directory.as_os_str());
@@ -112,9 +112,9 @@ fn find(job: &Job, host: &str) -> Result<PathBuf, Refusal> {
     Err(match forbidden {
         Some((path, error)) => refusal(
             RefusalKind::NotExecutable,
-            format!("{host}: cannot execute {}: {}", ByteString::from(path.into_os_string()).display(), words(error)),
+            format!("cannot execute {}: {}", ByteString::from(path.into_os_string()).display(), words(error)),
         ),
-        None => refusal(RefusalKind::NotFound, format!("{host}: {shown}: command not found")),
+        None => refusal(RefusalKind::NotFound, format!("{shown}: command not found")),
     })
 }
 

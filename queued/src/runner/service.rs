@@ -21,6 +21,7 @@ use super::session;
 use super::shared::Shared;
 use super::{Options, adopt};
 use crate::link::{Decoder, FromRunner, Held, ToRunner};
+use crate::vouch;
 
 /// The main thread's state.
 pub struct Service {
@@ -55,6 +56,11 @@ impl Service {
     pub fn new(options: Options, listener: UnixListener, maker: Maker) -> anyhow::Result<Self> {
         listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared::new(options, maker));
+        if let Some(runtime) = &shared.options.voucher {
+            // Who we are the voucher takes from the kernel; the daemon has no say in it.
+            let certificate = vouch::ask(runtime, Kind::Runner, &shared.key.public_key())?;
+            certified(&shared, &certificate);
+        }
         adopt::adopt_all(&shared)?;
         Ok(Self { shared, listener, entering: Vec::new(), daemon: None, orphaned: Some(Orphaned::now()) })
     }
@@ -212,7 +218,7 @@ impl Service {
             ToRunner::Hello { host } => {
                 *self.shared.host.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = host;
             }
-            ToRunner::Certificate(certificate) => self.certified(&certificate),
+            ToRunner::Certificate(certificate) => certified(&self.shared, &certificate),
             ToRunner::Prepare(prepare) => {
                 let (request, session) = (prepare.request, prepare.session.clone());
                 let held = Held {
@@ -249,17 +255,18 @@ impl Service {
             }
         }
     }
+}
 
-    fn certified(&self, certificate: &Certificate) {
-        let made = self.shared.trust().and_then(|trust| {
-            Ok(tls::server_config(&trust, &self.shared.key, certificate, &[Kind::Client], &[])?)
-        });
-        match made {
-            Ok(config) => {
-                *self.shared.tls.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(config);
-            }
-            Err(error) => eprintln!("queue-runner: the certificate from the daemon is of no use: {error:#}"),
+/// Puts a certificate for this runner's key in force.
+fn certified(shared: &Shared, certificate: &Certificate) {
+    let made = shared
+        .trust()
+        .and_then(|trust| Ok(tls::server_config(&trust, &shared.key, certificate, &[Kind::Client], &[])?));
+    match made {
+        Ok(config) => {
+            *shared.tls.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(config);
         }
+        Err(error) => eprintln!("queue-runner: the certificate is of no use: {error:#}"),
     }
 }
 

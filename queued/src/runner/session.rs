@@ -54,7 +54,7 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
 /// Checks a job and makes its leader ready.
 fn open(shared: &Shared, prepare: Prepare) -> Result<(Assignment, LeaderLink), Refusal> {
     let host = shared.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-    let failed = |error: String| Refusal { kind: RefusalKind::Failed, message: format!("{host}: {error}") };
+    let failed = |message: String| Refusal { kind: RefusalKind::Failed, message };
     let trust = shared.trust().map_err(|error| failed(format!("{error:#}")))?;
     let assignment = prepare::check(prepare, &host, &shared.options.place, &trust, now_unix())?;
     let ready = shared.maker.make(&assignment).map_err(|error| failed(format!("cannot make a leader ready: {error}")))?;
@@ -195,10 +195,13 @@ impl Session {
     }
 
     fn timeout(&self) -> PollTimeout {
+        let final_at = self.departure.is_final_at(self.client.lost);
         let phase = match self.phase {
-            Phase::Reserved { until } | Phase::Delivering { until } => Some(until),
+            Phase::Reserved { until } => Some(until),
+            Phase::Delivering { until } => Some(final_at.map_or(until, |at| at.min(until))),
             Phase::Running => self.departure.deadline(self.client.lost),
-            Phase::Draining { .. } | Phase::Over => None,
+            Phase::Draining { .. } => final_at,
+            Phase::Over => None,
         };
         match phase.into_iter().chain(self.client.deadline()).min() {
             Some(at) => {
@@ -425,8 +428,10 @@ impl Session {
     /// Carries out what is due by the clock.
     fn keep_time(&mut self) {
         let now = Instant::now();
+        let nobody_comes = self.departure.is_final_at(self.client.lost).is_some_and(|at| at <= now);
         match self.phase {
             Phase::Reserved { until } | Phase::Delivering { until } if until <= now => self.phase = Phase::Over,
+            Phase::Draining { .. } | Phase::Delivering { .. } if nobody_comes => self.phase = Phase::Over,
             Phase::Running => {
                 if let Some(signal) = self.departure.due(self.client.lost, now) {
                     self.leader.tell(&ToLeader::Signal(signal), &[]);

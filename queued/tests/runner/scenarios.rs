@@ -123,10 +123,10 @@ fn a_descriptor_of_the_clients_is_the_jobs_own() {
 fn what_cannot_run_is_refused_before_the_start_with_its_reason() {
     let mut host = Host::new("refusals");
     let cases: [(&[&str], &str, RefusalKind, &str); 4] = [
-        (&["no-such-thing"], "/tmp", RefusalKind::NotFound, "redfish: no-such-thing: command not found"),
-        (&["/etc/passwd"], "/tmp", RefusalKind::NotExecutable, "redfish: cannot execute /etc/passwd: permission denied"),
-        (&["true"], "/no/such", RefusalKind::NoDirectory, "redfish: cannot enter /no/such: no such file or directory"),
-        (&["true"], "/etc/passwd", RefusalKind::NoDirectory, "redfish: cannot enter /etc/passwd: it is not a directory"),
+        (&["no-such-thing"], "/tmp", RefusalKind::NotFound, "no-such-thing: command not found"),
+        (&["/etc/passwd"], "/tmp", RefusalKind::NotExecutable, "cannot execute /etc/passwd: permission denied"),
+        (&["true"], "/no/such", RefusalKind::NoDirectory, "cannot enter /no/such: no such file or directory"),
+        (&["true"], "/etc/passwd", RefusalKind::NoDirectory, "cannot enter /etc/passwd: it is not a directory"),
     ];
     for (argv, directory, kind, message) in cases {
         let mut job = host.job(argv, [Descriptor::Pipe; 3]);
@@ -144,7 +144,7 @@ fn a_job_other_than_the_one_that_was_signed_does_not_run() {
     let warrant = host.warrant(&signed);
     let other = host.job(&["false"], [Descriptor::Pipe; 3]);
     let refusal = host.prepare(other, warrant).expect_err("another command");
-    assert!(refusal.message.starts_with("redfish: the job's warrant is refused: "), "{}", refusal.message);
+    assert!(refusal.message.starts_with("the job's warrant is refused: "), "{}", refusal.message);
     let mut bare = host.warrant(&signed);
     bare.certificate = None;
     assert!(host.prepare(signed.clone(), bare).is_err(), "a warrant without a certificate");

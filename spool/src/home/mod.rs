@@ -105,13 +105,8 @@ impl Record {
 
     /// Where an attempt was placed that still matters.
     fn place_of(&self, attempt: Attempt) -> Option<&Place> {
-        let finished = match &self.state {
-            State::Finished { place, .. } => Some(place),
-            State::Held { .. } | State::Pending { .. } | State::Running(_) | State::Dead(_) | State::Cancelled => None,
-        };
         let lost = self.lost().map(|lost| &lost.place);
-        let mut all = self.running().into_iter().chain(finished).chain(lost);
-        all.find(|place| place.attempt == attempt)
+        self.running().into_iter().chain(lost).find(|place| place.attempt == attempt)
     }
 }
 

@@ -17,9 +17,15 @@ pub enum Taken {
 
 impl World {
     /// Home hears what a host says of an attempt, and tells it what it may forget.
-    pub fn home_is_told(&mut self, host: usize, attempt: Attempt, spool: SpoolId, report: Report, crash: Crash) {
+    pub fn home_is_told(
+        &mut self,
+        host: usize,
+        (attempt, spool): (Attempt, SpoolId),
+        (own, report): (SpoolId, Report),
+        crash: Crash,
+    ) {
         let ended = matches!(report, Report::Ended(_) | Report::Gone);
-        match self.take(&Event::Reported { attempt, spool, report }, crash) {
+        match self.take(&Event::Reported { attempt, spool: own, report }, crash) {
             Taken::Written | Taken::Nothing => {
                 if ended && self.home.record.is_settled(attempt) {
                     self.network.push(Message { host, attempt, spool, body: Body::Acknowledge });
@@ -59,6 +65,9 @@ impl World {
         }
         if let (Ok(Step::To(record)), Crash::No | Crash::AfterWriting) = (&step, crash) {
             self.home.record = record.clone();
+            if let State::Finished { place, .. } = record.state() {
+                self.truth.finished.push(place.attempt);
+            }
             if let Event::Reported { attempt, report: Report::Refused, .. } = event {
                 self.truth.refused.push(*attempt);
             }
@@ -77,6 +86,9 @@ impl World {
 
     /// Home does one of the things that its record asks for.
     pub fn home_acts(&mut self, choice: u8, crash: Crash) {
+        if choice.is_multiple_of(5) {
+            return self.ask_about_unsettled();
+        }
         match self.home.record.state().clone() {
             State::Pending { .. } => self.place(usize::from(choice) % self.hosts.len(), crash),
             State::Running(run) => {
@@ -104,6 +116,14 @@ impl World {
         }
     }
 
+    fn ask_about_unsettled(&mut self) {
+        for Place { attempt, host, spool } in self.home.record.unsettled() {
+            let (attempt, spool) = (*attempt, *spool);
+            let host = host.parse().expect("hosts are numbers here");
+            self.network.push(Message { host, attempt, spool, body: Body::Ask });
+        }
+    }
+
     fn place(&mut self, host: usize, crash: Crash) {
         let attempt = self.home.record.next_attempt().expect("there are enough");
         let spool = self.hosts[host].spool;
@@ -122,7 +142,8 @@ impl World {
     fn fetch(&mut self, host: usize, attempt: Attempt, spool: SpoolId, crash: Crash) {
         let kept = self.hosts[host].records.get(&attempt).map(hosted::Record::state);
         if self.hosts[host].spool != spool {
-            self.take(&Event::OtherSpool { attempt }, crash);
+            let report = Report::OtherSpool;
+            self.take(&Event::Reported { attempt, spool: self.hosts[host].spool, report }, crash);
         } else if let Some(hosted::State::Ended(Ending::Itself(_))) = kept {
             self.truth.delivered.push(attempt);
             self.take(&Event::Delivered { attempt }, crash);

@@ -1,6 +1,6 @@
 //! Hosts in the model: they write what home and their leaders say, and leaders do the rest.
 
-use spool::home::Starts;
+use spool::home::{Report, Starts};
 use spool::hosted::{self, Ending};
 use spool::{Attempt, SpoolId};
 
@@ -47,7 +47,7 @@ impl World {
             Ok(None) => {}
             Ok(Some(_)) => self.say(host, attempt),
             Err(hosted::Why::OtherSpool { .. }) => {
-                let body = Body::OtherSpool;
+                let body = Body::Says(Report::OtherSpool, self.hosts[host].spool);
                 self.network.push(Message { host, attempt, spool, body });
             }
             Err(why) => panic!("home asks host {host} for what cannot be: attempt {attempt} {why}"),
@@ -117,7 +117,7 @@ impl World {
         let spool = self.hosts[host].spool;
         let report = self.hosts[host].records.get(&attempt).and_then(hosted::Record::report);
         if let Some(report) = report {
-            let body = Body::Says(report);
+            let body = Body::Says(report, spool);
             self.network.push(Message { host, attempt, spool, body });
         }
     }

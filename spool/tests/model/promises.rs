@@ -84,9 +84,7 @@ fn the_state_is_true(world: &World) {
         }
         State::Cancelled => {
             assert!(of_this.all(|process| process.fate != Fate::Alive), "it is cancelled, and runs");
-            let refused = |attempt: &&Attempt| world.truth.refused.contains(attempt);
-            let newest = world.truth.accepted.iter().filter(|attempt| !refused(attempt)).max();
-            let runs = newest.and_then(|newest| process(world, *newest));
+            let runs = newest_accepted(world).and_then(|newest| process(world, newest));
             assert!(
                 runs.is_none_or(|process| process.fate != Fate::Alive),
                 "it is cancelled, and what was lost before the resubmit runs",
@@ -174,15 +172,25 @@ pub fn check_outcome(world: &World) {
     a_late_true_end_has_won(world);
 }
 
-/// One submission, no lost disk: whatever home had to assume meanwhile, if the process ended
-/// by itself while its host stayed up, that is how the job ended.
+/// Whatever home had to assume meanwhile and whatever people did: if the newest attempt that
+/// was not refused ended by itself, and its host wrote that down, then so the job ended.
 fn a_late_true_end_has_won(world: &World) {
-    if world.starts == Starts::UntilEnd || world.truth.submission > 1 || world.truth.disk_replaced {
+    if world.starts == Starts::UntilEnd || world.truth.disk_replaced {
         return;
     }
-    let known = !world.truth.ends_known.is_empty();
-    let finished = matches!(world.home.record.state(), State::Finished { .. });
-    assert!(finished || !known, "its end was known to its host: {:?}", world.home.record);
+    let Some(newest) = newest_accepted(world) else {
+        return;
+    };
+    // After that a resubmit may have led elsewhere.
+    let has_won = world.truth.finished.contains(&newest);
+    let is_known = world.truth.ends_known.contains(&newest);
+    assert!(has_won || !is_known, "its end was known to its host: {:?}", world.home.record);
+}
+
+/// The newest attempt that a host accepted and that was not refused after that.
+fn newest_accepted(world: &World) -> Option<Attempt> {
+    let refused = |attempt: &&Attempt| world.truth.refused.contains(attempt);
+    world.truth.accepted.iter().filter(|attempt| !refused(attempt)).max().copied()
 }
 
 fn ended_truly(world: &World, attempt: Attempt, end: &End) {

@@ -71,6 +71,8 @@ pub struct Truth {
     pub refused: Vec<Attempt>,
     /// Attempts whose output was written at home.
     pub delivered: Vec<Attempt>,
+    /// Attempts whose end became the job's.
+    pub finished: Vec<Attempt>,
     /// Attempts whose own end their host has written down.
     pub ends_known: Vec<Attempt>,
     /// How often home could not settle a report yet.
@@ -109,12 +111,16 @@ pub enum Body {
     Ask,
     Cancel,
     Acknowledge,
-    Lease { asked_at: u64 },
+    Lease {
+        asked_at: u64,
+    },
     NoLease,
     // From the host to home.
-    Says(Report),
-    OtherSpool,
-    LeaseAsked { asked_at: u64 },
+    /// With the spool that the host has now.
+    Says(Report, SpoolId),
+    LeaseAsked {
+        asked_at: u64,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -231,7 +237,7 @@ impl World {
     pub fn clear_up(&mut self) {
         for round in 0..60 {
             self.user(Event::Released);
-            for choice in 0..4 {
+            for choice in 0..5 {
                 self.home_acts(round + choice, Crash::No);
             }
             for (host, attempt) in self.hosted() {
@@ -268,10 +274,7 @@ impl World {
         let Message { host, attempt, spool, body } = &message;
         let (host, attempt, spool) = (*host, *attempt, *spool);
         match body.clone() {
-            Body::Says(report) => self.home_is_told(host, attempt, spool, report, crash),
-            Body::OtherSpool => {
-                self.take(&Event::OtherSpool { attempt }, crash);
-            }
+            Body::Says(report, own) => self.home_is_told(host, (attempt, spool), (own, report), crash),
             Body::LeaseAsked { asked_at } => self.home_is_asked_for_lease(message, asked_at, crash),
             Body::Start | Body::Ask | Body::Cancel | Body::Acknowledge => self.order(message, crash, choice),
             Body::Lease { asked_at } => self.lease_is_granted(host, attempt, spool, asked_at),

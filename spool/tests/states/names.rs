@@ -4,7 +4,7 @@
 use spool::home::{Death, Event, Report, Stage, State};
 use spool::hosted;
 
-use crate::samples::{attempt, end, no_host_can, own_spool, placed, says};
+use crate::samples::{attempt, end, no_host_can, own_spool, placed, says, says_other_spool};
 
 /// All events, by their names in the tables; those about an attempt are about `number`.
 pub fn events(number: u64) -> [(&'static str, Event); 19] {
@@ -20,7 +20,7 @@ pub fn events(number: u64) -> [(&'static str, Event); 19] {
         ("says: started", says(Report::Started)),
         ("says: ended", says(Report::Ended(end(3)))),
         ("says: gone", says(Report::Gone)),
-        ("other spool", Event::OtherSpool { attempt }),
+        ("says: other spool", says_other_spool(number)),
         ("delivered", Event::Delivered { attempt }),
         ("host silent", Event::HostSilent { attempt, since_unix: 1_000 }),
         ("host heard", Event::HostHeard { attempt }),
@@ -44,8 +44,8 @@ pub fn events(number: u64) -> [(&'static str, Event); 19] {
                 Report::Started => "says: started",
                 Report::Ended(_) => "says: ended",
                 Report::Gone => "says: gone",
+                Report::OtherSpool => "says: other spool",
             },
-            Event::OtherSpool { .. } => "other spool",
             Event::Delivered { .. } => "delivered",
             Event::HostSilent { .. } => "host silent",
             Event::HostHeard { .. } => "host heard",

@@ -4,7 +4,7 @@ use spool::home::{Death, Event, Loss, NotAllowed, Record, Report, Stage, Starts,
 use spool::hosted;
 use wire::session::{End, Outcome};
 
-use crate::samples::{attempt, end, id, lost, no_host_can, own_spool, placed, says};
+use crate::samples::{attempt, end, id, lost, no_host_can, own_spool, placed, says, says_other_spool};
 
 #[test]
 fn a_job_runs_and_its_output_comes_home_before_it_is_finished() {
@@ -117,7 +117,7 @@ fn a_restartable_job_starts_again_when_its_attempt_is_known_to_be_gone() {
         job.hears(placed(1));
         job.hears(Event::LeaseAsked { attempt: attempt(1) });
         job.ignores(Event::LeaseAsked { attempt: attempt(1) });
-        job.ignores(Event::OtherSpool { attempt: attempt(1) });
+        job.ignores(says_other_spool(1));
         job.hears(event);
         assert_eq!(job.word(), "pending");
         assert_eq!(

@@ -39,6 +39,10 @@ pub fn says(number: u64, report: Report) -> Event {
     Event::Reported { attempt: attempt(number), spool: own_spool(), report }
 }
 
+pub fn says_other_spool(number: u64) -> Event {
+    Event::Reported { attempt: attempt(number), spool: other_spool(), report: Report::OtherSpool }
+}
+
 pub fn no_host_can() -> Event {
     Event::NoHostCan(Refusal { message: "not found".into(), kind: RefusalKind::NotFound })
 }

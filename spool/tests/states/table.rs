@@ -64,15 +64,16 @@ fn a_job_that_is_to_be_cancelled_follows_its_table() {
 }
 
 #[test]
-fn a_job_with_a_lost_attempt_follows_its_table() {
-    let table = table(2);
+fn a_job_with_a_lost_attempt_follows_its_tables() {
+    let (about_attempt, about_job) = (table(2), table(3));
     let losses = [
-        ("unsure", Loss::GivenUp),
-        ("unsure", Loss::OtherSpool),
+        ("given up", Loss::GivenUp),
+        ("other spool", Loss::OtherSpool),
         ("lease over", Loss::LeaseOver),
         ("gone", Loss::Gone),
     ];
-    let mut columns = Vec::new();
+    let is_about_attempt = |event: &Event| event.attempt().is_some();
+    let mut seen = [BTreeSet::new(), BTreeSet::new()];
     for (known, loss) in losses {
         let behind = || Some(lost(1, loss));
         let second = |stage| State::Running(Run { place: place(2), stage, contact: Contact::Heard });
@@ -84,20 +85,40 @@ fn a_job_with_a_lost_attempt_follows_its_table() {
             ("lost", State::Dead(Death::LostHost(lost(1, loss)))),
         ];
         for (word, state) in states {
-            let column = format!("{}, {known}", if word == "accepted" { "placed" } else { word });
-            for starts in [Starts::Once, Starts::UntilEnd] {
-                compare_as(&table, &column, word, starts, &state, events(1));
+            for (name, event) in events(1) {
+                let cell = if is_about_attempt(&event) {
+                    seen[0].insert(name.to_owned());
+                    let cell = about_attempt[known][name].as_str();
+                    match (cell, word) {
+                        ("accepted" | "started" | "delivering", "placed" | "accepted") => "later",
+                        ("settled", "lost") => "never started",
+                        ("settled" | "noted", _) => word,
+                        (cell, _) => cell,
+                    }
+                } else {
+                    let in_doubt = if loss.is_process_gone() { "gone" } else { "in doubt" };
+                    let row = match event {
+                        Event::CancelAsked => format!("{name}, {in_doubt}"),
+                        _ => name.to_owned(),
+                    };
+                    let cell = about_job[word][&row].as_str();
+                    seen[1].insert(row);
+                    cell
+                };
+                for starts in [Starts::Once, Starts::UntilEnd] {
+                    compare_cell(cell, (name, &event), starts, &state);
+                }
             }
-            columns.push(column);
         }
     }
-    let columns: Vec<_> = columns.iter().map(String::as_str).collect();
-    assert_complete(&table, &columns, &events(1).map(|(name, _)| name));
+    let [attempt_rows, job_rows] = seen.each_ref().map(|rows| rows.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_complete(&about_attempt, &losses.map(|(known, _)| known), &attempt_rows);
+    assert_complete(&about_job, &["held", "pending", "placed", "accepted", "lost"], &job_rows);
 }
 
 #[test]
 fn an_attempt_follows_the_table_of_its_host() {
-    let table = table(3);
+    let table = table(4);
     let endings =
         [hosted::Ending::Itself(end(3)), hosted::Ending::Cancelled, hosted::Ending::LeaseOver, hosted::Ending::Lost];
     let mut states = vec![
@@ -178,7 +199,6 @@ fn a_report_counts_only_out_of_the_spool_in_which_the_attempt_was_placed() {
     let lost = lost(1, Loss::GivenUp);
     let states = [
         running(placed(Cancel::No, None)),
-        finished(),
         State::Pending { lost: Some(lost.clone()) },
         State::Dead(Death::LostHost(lost)),
     ];
@@ -213,45 +233,34 @@ fn compare<const N: usize>(
     state: &State,
     events: [(&'static str, Event); N],
 ) {
-    compare_as(table, column, column, starts, state, events);
+    for (name, event) in events {
+        compare_cell(&table[column][name], (name, &event), starts, state);
+    }
 }
 
-/// Like `compare`, where a cell that repeats the column's state means the state `word`.
-fn compare_as<const N: usize>(
-    table: &Table,
-    column: &str,
-    word: &str,
-    starts: Starts,
-    state: &State,
-    events: [(&'static str, Event); N],
-) {
+fn compare_cell(cell: &str, (name, event): (&str, &Event), starts: Starts, state: &State) {
     let last = match state {
         State::Running(run) => run.place.attempt,
         _ => attempt(1),
     };
     let before = Record::stored(id(), starts, Some(last), state.clone());
-    for (name, event) in events {
-        let cell = &table[column][name];
-        let expected = match (cell.split_once(" / "), starts) {
-            (None, _) => cell,
-            (Some((once, _)), Starts::Once) => once,
-            (Some((_, until_end)), Starts::UntilEnd) => until_end,
-        };
-        let same_state = column.split(", ").next() == Some(expected);
-        let expected = if same_state { word } else { expected };
-        let after = before.step(&event);
-        let found = match &after {
-            Err(_) => "no",
-            Ok(Step::Nothing) => "=",
-            Ok(Step::Later) => "later",
-            Ok(Step::To(after)) => name_of(after.state()),
-        };
-        assert_eq!(found, expected, "{name} in {column} ({starts:?}, {state:?})");
-        check_words(&after);
-        if let Ok(Step::To(after)) = after {
-            assert_ne!(after, before, "{name} in {column}: a step that changes nothing");
-            assert!(after.last() >= before.last(), "{name} in {column}: attempts are used again");
-        }
+    let expected = match (cell.split_once(" / "), starts) {
+        (None, _) => cell,
+        (Some((once, _)), Starts::Once) => once,
+        (Some((_, until_end)), Starts::UntilEnd) => until_end,
+    };
+    let after = before.step(event);
+    let found = match &after {
+        Err(_) => "no",
+        Ok(Step::Nothing) => "=",
+        Ok(Step::Later) => "later",
+        Ok(Step::To(after)) => name_of(after.state()),
+    };
+    assert_eq!(found, expected, "{name} in {state:?} ({starts:?})");
+    check_words(&after);
+    if let Ok(Step::To(after)) = after {
+        assert_ne!(after, before, "{name} in {state:?}: a step that changes nothing");
+        assert!(after.last() >= before.last(), "{name} in {state:?}: attempts are used again");
     }
 }
 

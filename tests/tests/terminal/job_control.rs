@@ -1,6 +1,7 @@
 //! Stopping and going on, in the foreground and in the background; and how a job ends.
 
-use queue_tests::terminal::Terminal;
+use queue_tests::terminal::{PATIENCE, Terminal};
+use queue_tests::wait;
 
 use crate::place::Place;
 use crate::same::with_and_without_queue;
@@ -18,16 +19,16 @@ promises![
 ];
 
 fn a_stopped_job_goes_on_in_the_foreground(place: &Place) {
-    with_and_without_queue(place, |terminal| {
+    with_and_without_queue(place, |place, terminal| {
         let before = terminal.modes();
-        terminal.type_line("run cat");
+        place.begin(terminal, "run cat");
         says_twice(terminal, "one");
         for (round, word) in ["two", "three", "four"].into_iter().enumerate() {
             terminal.type_keys("\x1a");
             assert_eq!(terminal.wait_for_prompt(), 128 + 20, "the shell's status for a stopped job");
             assert_eq!(terminal.picture().text.matches("Stopped").count(), round + 1);
             assert_eq!(terminal.modes(), before, "the prompt's modes");
-            terminal.type_line("fg");
+            place.begin(terminal, "fg");
             says_twice(terminal, word);
         }
         terminal.type_keys("\x04");
@@ -37,8 +38,8 @@ fn a_stopped_job_goes_on_in_the_foreground(place: &Place) {
 }
 
 fn a_stopped_job_goes_on_in_the_background(place: &Place) {
-    with_and_without_queue(place, |terminal| {
-        terminal.type_line("run sh -c 'echo ready; until test -e go; do sleep 0.02; done; echo went'");
+    with_and_without_queue(place, |_, terminal| {
+        terminal.type_line(r#"run perl -e '$|=1; print "ready\n"; select(undef, undef, undef, .02) until -e "go"; print "went\n"'"#);
         terminal.wait_for_line("ready");
         terminal.type_keys("\x1a");
         assert_eq!(terminal.wait_for_prompt(), 128 + 20);
@@ -52,23 +53,24 @@ fn a_stopped_job_goes_on_in_the_background(place: &Place) {
 }
 
 fn a_stopped_job_can_be_killed_by_its_number(place: &Place) {
-    with_and_without_queue(place, |terminal| {
+    with_and_without_queue(place, |_, terminal| {
         terminal.type_line("run sh -c 'echo ready; exec sleep 1000'");
         terminal.wait_for_line("ready");
         terminal.type_keys("\x1a");
         terminal.wait_for_prompt();
-        terminal.run("kill %1; wait %1 2>/dev/null");
+        terminal.run("kill %1");
+        the_shell_says(terminal, "[1]+  Terminated              run sh -c 'echo ready; exec sleep 1000'");
         assert_eq!(terminal.run("jobs"), 0);
     });
 }
 
 fn a_background_reader_stops_and_the_foreground_brings_it_the_terminal(place: &Place) {
-    with_and_without_queue(place, |terminal| {
+    with_and_without_queue(place, |place, terminal| {
         terminal.run("run cat &");
         terminal.run("until jobs -s | grep -q .; do sleep 0.02; done");
         terminal.run("jobs -l | sed 's/[0-9][0-9]* Stopped/PID Stopped/'");
         assert!(terminal.picture().text.contains("Stopped (tty input)"));
-        terminal.type_line("fg");
+        place.begin(terminal, "fg");
         says_twice(terminal, "now");
         terminal.type_keys("\x04");
         assert_eq!(terminal.wait_for_prompt(), 0);
@@ -76,7 +78,7 @@ fn a_background_reader_stops_and_the_foreground_brings_it_the_terminal(place: &P
 }
 
 fn keys_end_a_job_and_the_shell_says_by_which_signal(place: &Place) {
-    with_and_without_queue(place, |terminal| {
+    with_and_without_queue(place, |_, terminal| {
         for (key, status) in [("\x03", 130), ("\x1c", 131)] {
             terminal.run("clear");
             terminal.type_line("run sh -c 'echo ready; exec sleep 1000'");
@@ -88,7 +90,7 @@ fn keys_end_a_job_and_the_shell_says_by_which_signal(place: &Place) {
 }
 
 fn a_jobs_exit_code_is_the_clients(place: &Place) {
-    with_and_without_queue(place, |terminal| {
+    with_and_without_queue(place, |_, terminal| {
         for code in [0, 1, 2, 64, 75, 125, 126, 127, 128, 130, 200, 255] {
             assert_eq!(terminal.run(&format!("run sh -c 'exit {code}'")), code);
         }
@@ -96,7 +98,7 @@ fn a_jobs_exit_code_is_the_clients(place: &Place) {
 }
 
 fn a_jobs_death_is_the_clients(place: &Place) {
-    with_and_without_queue(place, |terminal| {
+    with_and_without_queue(place, |_, terminal| {
         for (name, number) in
             [("HUP", 1), ("INT", 2), ("QUIT", 3), ("ABRT", 6), ("KILL", 9), ("USR1", 10), ("SEGV", 11), ("TERM", 15)]
         {
@@ -106,27 +108,32 @@ fn a_jobs_death_is_the_clients(place: &Place) {
 }
 
 fn signals_to_the_client_reach_the_job(place: &Place) {
-    with_and_without_queue(place, |terminal| {
-        let job = "trap \"echo heard >>heard\" USR1; echo ready >ready; while :; do sleep 0.02; done";
-        terminal.run(&format!("run sh -c '{job}' &"));
-        terminal.run("until test -e ready; do sleep 0.02; done");
-        terminal.run("kill -USR1 %1; until grep -q heard heard; do sleep 0.02; done");
-        terminal.run("kill -TSTP %1; until jobs -s | grep -q .; do sleep 0.02; done");
-        terminal.run("kill -CONT %1; until jobs -r | grep -q .; do sleep 0.02; done");
-        terminal.run("rm heard; kill -USR1 %1; until grep -q heard heard; do sleep 0.02; done");
-        terminal.run("kill %1; wait %1 2>/dev/null");
+    with_and_without_queue(place, |place, terminal| {
+        place.write("job", JOB_THAT_HEARS);
+        terminal.run("run perl job >heard &");
+        until_heard(place, "ready");
+        for signal in ["HUP", "USR1", "USR2", "ALRM", "RTMIN+3"] {
+            terminal.run(&format!("kill -{signal} %1"));
+            until_heard(place, signal);
+        }
+        terminal.run("kill -TSTP %1");
+        the_shell_says(terminal, "[1]+  Stopped                 run perl job > heard");
+        terminal.run("kill -CONT %1");
+        until_heard(place, "CONT");
+        terminal.run("kill %1");
+        the_shell_says(terminal, "[1]+  Terminated              run perl job > heard");
         assert_eq!(terminal.run("jobs"), 0);
     });
 }
 
 fn a_script_around_the_client_stops_and_goes_on_with_it(place: &Place) {
-    with_and_without_queue(place, |terminal| {
+    with_and_without_queue(place, |place, terminal| {
         terminal.run("printf 'run cat\\necho after $?\\n' >script");
-        terminal.type_line("sh script");
+        place.begin(terminal, "sh script");
         says_twice(terminal, "one");
         terminal.type_keys("\x1a");
         assert_eq!(terminal.wait_for_prompt(), 128 + 20);
-        terminal.type_line("fg");
+        place.begin(terminal, "fg");
         says_twice(terminal, "two");
         terminal.type_keys("\x04");
         assert_eq!(terminal.wait_for_prompt(), 0);
@@ -140,3 +147,26 @@ fn says_twice(terminal: &Terminal, word: &str) {
     terminal.type_line(word);
     terminal.wait_until(&format!("{word:?} twice"), |picture| picture.text.lines().filter(|line| *line == word).count() == 2);
 }
+
+/// Asks the shell for a prompt, which is when it tells about jobs, until it has said this. Then
+/// the screen is empty.
+fn the_shell_says(terminal: &Terminal, line: &str) {
+    wait::until(&format!("{line:?} from the shell"), PATIENCE, || {
+        terminal.run(":");
+        terminal.picture().has_line(line).then(|| terminal.run("clear"))
+    });
+}
+
+fn until_heard(place: &Place, word: &str) {
+    let heard = || place.has("heard") && place.read("heard").lines().any(|line| line == word);
+    wait::until(&format!("{word} at the job"), PATIENCE, || heard().then_some(()));
+}
+
+/// Says each signal that it gets.
+const JOB_THAT_HEARS: &str = r#"
+$| = 1;
+for my $name ("HUP", "USR1", "USR2", "ALRM", "CONT") { $SIG{$name} = sub { print "$name\n" } }
+$SIG{NUM37} = sub { print "RTMIN+3\n" };
+print "ready\n";
+select(undef, undef, undef, .02) while 1;
+"#;

@@ -5,13 +5,13 @@
 //! queue. So the very same keys can be typed in all three, and what is seen be compared.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::libc::{ICANON, ISIG};
 use queue_tests::programs;
 use queue_tests::terminal::{PATIENCE, Terminal};
 use queue_tests::wait;
@@ -100,6 +100,20 @@ impl Place {
     /// A dash, which leaves the terminal's modes as it finds them.
     pub fn dash(&self) -> Terminal {
         Terminal::dash(self.at_seat(), SIZE)
+    }
+
+    /// Types a command that will read from the terminal, and waits until it has the terminal: keys
+    /// that come while a shell still edits its line would be the shell's.
+    pub fn begin(&self, terminal: &Terminal, command: &str) {
+        terminal.type_line(command);
+        let has = |flag: u32| terminal.modes().local & flag != 0;
+        wait::until(&format!("{command:?} has the terminal"), PATIENCE, || {
+            let begun = match self.kind {
+                Kind::Bare => has(ICANON),
+                Kind::OwnHost | Kind::OtherHost => !has(ICANON) && !has(ISIG),
+            };
+            begun.then_some(())
+        });
     }
 
     /// Another program as leader of the session.
@@ -252,7 +266,9 @@ impl Drop for Place {
             drop(caretaker.stdin.take());
             let _ = caretaker.wait();
         }
-        let after = if own { processes::gone(&self.directory, &Role::ALL) } else { Vec::new() };
+        // A runner without daemon and sessions leaves after ten seconds; so long we do not wait.
+        let after = if own { processes::gone(&self.directory, &[Role::Daemon, Role::Client]) } else { Vec::new() };
+        processes::kill_all(&processes::of_directory(&self.directory, Role::Runner));
         processes::kill_all(&left);
         processes::kill_all(&after);
         if !std::thread::panicking() {

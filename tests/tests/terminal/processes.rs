@@ -17,9 +17,6 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them.
-    pub const ALL: [Role; 5] = [Role::Daemon, Role::Runner, Role::Leaders, Role::Leader, Role::Client];
-
     /// As demo-cluster calls it.
     pub fn name(self) -> &'static str {
         match self {

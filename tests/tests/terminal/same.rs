@@ -6,16 +6,16 @@ use crate::place::Place;
 
 /// Plays a scenario in a bash here and in a bare one. At its end, at a prompt, the screen must be
 /// the same and the terminal in the same modes.
-pub fn with_and_without_queue(place: &Place, scenario: impl Fn(&Terminal)) {
+pub fn with_and_without_queue(place: &Place, scenario: impl Fn(&Place, &Terminal)) {
     let bare = Place::bare();
     let (without, with) = (play(&bare, &scenario), play(place, &scenario));
     assert_eq!(with.0, without.0, "with queue, and without it");
     assert_eq!(with.1, without.1, "modes with queue, and without it");
 }
 
-fn play(place: &Place, scenario: &impl Fn(&Terminal)) -> (String, sys::terminal::Modes) {
+fn play(place: &Place, scenario: &impl Fn(&Place, &Terminal)) -> (String, sys::terminal::Modes) {
     let terminal = place.bash();
-    scenario(&terminal);
+    scenario(place, &terminal);
     let picture = terminal.picture();
     (format!("{picture:?}").lines().map(without_process).collect::<Vec<_>>().join("\n"), terminal.modes())
 }

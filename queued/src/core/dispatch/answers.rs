@@ -3,7 +3,7 @@
 use wire::api::{Refusal, RefusalKind};
 
 use super::event::{Action, Work};
-use super::{Dispatcher, Job, Phase, Placed, Silent};
+use super::{Dispatcher, Due, Job, Phase, Placed, Silent};
 use crate::core::admission::{RESERVATION, Slot};
 use crate::core::choose;
 use crate::core::names::{HostName, JobId};
@@ -58,7 +58,6 @@ impl Dispatcher {
         self.lanes.begin(&job.submission.user);
         self.placed.insert(id, Placed { host, user: job.submission.user, queue: job.queue });
         actions.push(Action::Place { id, host: name.clone(), reason });
-        self.pump_host(now, host, actions);
     }
 
     pub(super) fn refused(
@@ -87,7 +86,7 @@ impl Dispatcher {
         let slot = asking.map_or(Slot::Counted, |question| question.slot);
         let is_late = asking.is_none();
         for silent in job.silent.extract_if(.., |silent| silent.host == host) {
-            self.deadlines.remove(&(silent.until, id));
+            self.deadlines.remove(&(silent.until, id, Due::LateAnswer));
         }
         match (refusal.kind, slot) {
             (RefusalKind::Usage, _) => {
@@ -120,7 +119,6 @@ impl Dispatcher {
         } else {
             self.back_in_line(id);
         }
-        self.pump_host(now, host, actions);
         self.pump_job(now, id, actions);
     }
 
@@ -143,12 +141,11 @@ impl Dispatcher {
                 };
                 job.silent.push(Silent { host, question: *number, until });
                 if silence == Silence::Late {
-                    self.deadlines.insert((until, id));
+                    self.deadlines.insert((until, id, Due::LateAnswer));
                 }
                 self.back_in_line(id);
                 self.hosts.change(host, |host| host.suspected(now));
                 self.pump_job(now, id, actions);
-                self.pump_host(now, host, actions);
             }
             Phase::Asking { .. } | Phase::InLine => {}
         }

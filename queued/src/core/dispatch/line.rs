@@ -6,7 +6,7 @@ use super::event::{Action, Submission, Work};
 use super::lanes::LaneKey;
 use super::search::{self, Next, Question};
 use super::words::{self, Obstacle, Obstacles};
-use super::{ANSWER, Dispatcher, Job, LOOK_AGAIN, Phase};
+use super::{ANSWER, Dispatcher, Due, Job, LOOK_AGAIN, Phase};
 use crate::core::admission::{IfFull, Slot};
 use crate::core::names::JobId;
 use crate::core::time::Millis;
@@ -56,7 +56,7 @@ impl Dispatcher {
         self.lanes.begin(&submission.user);
         let deadline = now + ANSWER;
         if submission.work == Work::Session {
-            self.deadlines.insert((deadline, id));
+            self.deadlines.insert((deadline, id, Due::Answer));
         }
         let number = self.hosts.change(question.host, |host| host.asked());
         actions.push(Action::Ask {
@@ -76,8 +76,9 @@ impl Dispatcher {
         let Phase::Asking { question, number, deadline } = std::mem::replace(&mut job.phase, Phase::InLine) else {
             return;
         };
-        self.deadlines.remove(&(deadline, id));
+        self.deadlines.remove(&(deadline, id, Due::Answer));
         self.hosts.change(question.host, |host| host.not_asked(number));
+        self.over.push(question.host);
         let Submission { user, priority, .. } = &job.submission;
         self.lanes.end(user);
         job.lane.bar(job.cannot.iter().map(|(host, _)| &self.hosts[*host].name));
@@ -100,15 +101,19 @@ impl Dispatcher {
         let job = self.jobs.remove(&id).expect("callers have just seen this job");
         let Submission { user, priority, .. } = &job.submission;
         for silent in &job.silent {
-            self.deadlines.remove(&(silent.until, id));
+            self.deadlines.remove(&(silent.until, id, Due::LateAnswer));
         }
         match &job.phase {
             Phase::Asking { question, number, deadline } => {
-                self.deadlines.remove(&(*deadline, id));
+                self.deadlines.remove(&(*deadline, id, Due::Answer));
                 self.lanes.end(user);
                 self.hosts.change(question.host, |host| host.not_asked(*number));
+                self.over.push(question.host);
             }
-            Phase::InLine => self.lanes.remove(&job.lane, *priority, user, job.place),
+            Phase::InLine => {
+                self.lanes.remove(&job.lane, *priority, user, job.place);
+                self.left.push(job.lane.clone());
+            }
         }
         job
     }

@@ -72,8 +72,11 @@ pub struct Dispatcher {
     lanes: Lanes,
     jobs: HashMap<JobId, Job>,
     placed: HashMap<JobId, Placed>,
-    /// When questions have been open for too long.
-    deadlines: BTreeSet<(Millis, JobId)>,
+    /// Hosts to which a question was over in this event.
+    over: Vec<usize>,
+    /// Lanes that somebody has left in this event, perhaps the one who held up the others.
+    left: Vec<LaneKey>,
+    deadlines: BTreeSet<(Millis, JobId, Due)>,
     /// When to look again at hosts that were full or silent.
     look_again: Option<Millis>,
     turns: u64,
@@ -101,6 +104,14 @@ enum Phase {
     InLine,
     /// `number` is the question's at its host.
     Asking { question: Question, number: u64, deadline: Millis },
+}
+
+/// What was to come until a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Answer,
+    /// After it no answer is waited for any more.
+    LateAnswer,
 }
 
 /// A question that was not answered in time.
@@ -141,6 +152,8 @@ impl Dispatcher {
             lanes: Lanes::default(),
             jobs: HashMap::new(),
             placed: HashMap::new(),
+            over: Vec::new(),
+            left: Vec::new(),
             deadlines: BTreeSet::new(),
             look_again: None,
             turns: 0,
@@ -165,15 +178,22 @@ impl Dispatcher {
             Event::Ranked { queue, host, rule } => self.hosts.ranked(&queue, host.as_ref(), rule),
             Event::SlotFreed { host, queue } => self.slot_freed(now, host, queue, &mut actions),
             Event::Ended { id, host, rank } => self.ended(now, id, &host, rank, &mut actions),
-            Event::Cancelled { id } => self.cancelled(now, id, &mut actions),
+            Event::Cancelled { id } => self.cancelled(id),
             Event::Tick => self.tick(now, &mut actions),
+        }
+        // Somebody else may have waited for the outcome of these.
+        while let Some(host) = self.over.pop() {
+            self.pump_host(now, host, &mut actions);
+        }
+        while let Some(lane) = self.left.pop() {
+            self.pump(now, vec![lane], &mut actions);
         }
         actions
     }
 
     /// When to call `handle` with [`Event::Tick`] at the latest.
     pub fn next_deadline(&self) -> Option<Millis> {
-        let answer = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let answer = self.deadlines.first().map(|(deadline, ..)| *deadline);
         answer.into_iter().chain(self.look_again).min()
     }
 
@@ -266,31 +286,24 @@ impl Dispatcher {
         }
     }
 
-    fn cancelled(&mut self, now: Millis, id: JobId, actions: &mut Vec<Action>) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        let host = match &job.phase {
-            Phase::Asking { question, .. } => Some(question.host),
-            Phase::InLine => None,
-        };
-        self.take(id);
-        if let Some(host) = host {
-            self.pump_host(now, host, actions);
+    fn cancelled(&mut self, id: JobId) {
+        if self.jobs.contains_key(&id) {
+            self.take(id);
         }
     }
 
     fn tick(&mut self, now: Millis, actions: &mut Vec<Action>) {
-        while let Some(&(deadline, id)) = self.deadlines.first()
+        while let Some(&(deadline, id, due)) = self.deadlines.first()
             && deadline <= now
         {
             self.deadlines.pop_first();
-            match self.jobs.get(&id).map(|job| &job.phase) {
-                Some(Phase::Asking { question, .. }) => {
+            match (due, self.jobs.get(&id).map(|job| &job.phase)) {
+                (Due::Answer, Some(Phase::Asking { question, .. })) => {
                     let host = question.host;
                     self.silent(now, id, host, Silence::Late, actions);
                 }
-                // No late answer will come any more.
-                Some(Phase::InLine) => self.pump_job(now, id, actions),
-                None => {}
+                (Due::LateAnswer, Some(Phase::InLine)) => self.pump_job(now, id, actions),
+                (Due::Answer, Some(Phase::InLine) | None) | (Due::LateAnswer, Some(Phase::Asking { .. }) | None) => {}
             }
         }
         if self.look_again.is_some_and(|at| at <= now) {

@@ -5,15 +5,18 @@
 //! refused with the line that was probably meant, because a word that becomes a subcommand
 //! in the next release must not run as a program in this one.
 
+mod explain;
+mod surface;
+
 use std::ffi::OsString;
 
-use clap::builder::ValueParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::ArgMatches;
 use wire::api::{HostChoice, OnFull};
 
 use crate::failure::Failure;
 use crate::modes::Pty;
+use explain::explain;
+use surface::command;
 
 /// What the person wants.
 #[derive(Debug, PartialEq)]
@@ -135,201 +138,6 @@ fn checked_queue(queue: &str) -> Result<String, Failure> {
     }
     Ok(queue.to_owned())
 }
-
-/// The whole surface.
-fn command() -> Command {
-    let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
-    let value = |name: &'static str| Arg::new(name).long(name).num_args(1);
-    Command::new("queue")
-        .about("Run a command on the best host as if it were here")
-        .version(concat!(env!("CARGO_PKG_VERSION"), "\nNo warranty; MIT or Apache-2.0, as you like."))
-        .override_usage(
-            "queue [OPTIONS] -- COMMAND [ARGS...]\n       queue hosts [--json] [--utc]\n       \
-             queue cluster init [--listen ADDRESS[:PORT]]",
-        )
-        .after_help(EXAMPLES)
-        .disable_help_flag(true)
-        .disable_version_flag(true)
-        .disable_help_subcommand(true)
-        .args_override_self(true)
-        .args_conflicts_with_subcommands(true)
-        .infer_long_args(false)
-        .args([
-            value("host")
-                .short('h')
-                .value_name("HOST")
-                .overrides_with("robust-host")
-                .help("Only this host may run it; + is any"),
-            value("robust-host")
-                .short('H')
-                .value_name("HOST")
-                .overrides_with("host")
-                .help("Rather this host; another when it cannot"),
-            flag("immediate")
-                .short('i')
-                .overrides_with_all(["queue", "queuedir"])
-                .help("Use the queue \"now\" (default)"),
-            flag("queue").short('q').overrides_with_all(["immediate", "queuedir"]).help("Use the queue \"wait\""),
-            value("queuedir")
-                .short('d')
-                .alias("spooldir")
-                .value_name("QUEUE")
-                .overrides_with_all(["immediate", "queue"])
-                .help("Use this queue"),
-            value("job-name").short('j').value_name("NAME").help("Name of the job in reports"),
-            flag("full-pty")
-                .short('p')
-                .overrides_with_all(["half-pty", "no-pty"])
-                .help("Terminal as the descriptors allow, taken from the start"),
-            flag("half-pty")
-                .short('o')
-                .overrides_with_all(["full-pty", "no-pty"])
-                .help("Terminal for input only; output by pipes"),
-            flag("no-pty").short('n').overrides_with_all(["full-pty", "half-pty"]).help("No terminal; pipes only"),
-            flag("wait").short('w').overrides_with("batch").help("Stay until the job ends (default)"),
-            flag("batch").short('r').overrides_with("wait").help("Leave it in the spool and return"),
-            value("on-full")
-                .value_name("WHAT")
-                .value_parser(["wait", "fail", "local"])
-                .hide_possible_values(true)
-                .help("No slot free: wait (default), fail (exit 75) or local"),
-            flag("verbose").help("Say on which host it runs, and why"),
-            Arg::new("help").long("help").action(ArgAction::Help).help("This text"),
-            Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Version and warranty"),
-            Arg::new("command")
-                .value_name("COMMAND")
-                .last(true)
-                .num_args(1..)
-                .value_parser(ValueParser::os_string())
-                .help("What to run; no shell is between"),
-        ])
-        .subcommand(plain(
-            Command::new("hosts")
-                .about("Show all hosts, their load and their slots")
-                .args([flag("json").help("The same facts as JSON"), flag("utc").help("Times in UTC")]),
-        ))
-        .subcommand(plain(
-            Command::new("cluster")
-                .about("Make this host part of a cluster")
-                .subcommand_required(true)
-                .disable_help_subcommand(true)
-                .subcommand(plain(
-                    Command::new("init").about("Make key, port and configuration").arg(
-                        value("listen")
-                            .value_name("ADDRESS[:PORT]")
-                            .help("Where to listen; without it all addresses, a free port"),
-                    ),
-                )),
-        ))
-}
-
-/// `-h` is no help for subcommands either.
-fn plain(command: Command) -> Command {
-    command.disable_help_flag(true).arg(Arg::new("help").long("help").action(ArgAction::Help).help("This text"))
-}
-
-/// One sentence for what is wrong; help and version are not wrong.
-fn explain(error: &clap::Error, arguments: &[OsString]) -> Result<Invocation, Failure> {
-    let context = |kind: ContextKind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
-        _ => None,
-    };
-    let invalid = context(ContextKind::InvalidArg).or(context(ContextKind::InvalidSubcommand));
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            return Ok(Invocation::Print(error.to_string()));
-        }
-        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand
-            if invalid.is_some_and(|word| !word.starts_with('-')) =>
-        {
-            if let Some(meant) = with_dashes(arguments) {
-                return Err(Failure::usage(format!("a command stands behind --; say: {meant}")));
-            }
-        }
-        ErrorKind::InvalidValue if arguments.last().is_some_and(|last| last == "-h") => {
-            return Err(Failure::usage("-h names a host: -h HOST; for help type: queue --help"));
-        }
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(Failure::usage("say: queue cluster init (queue cluster --help)"));
-        }
-        _ => {}
-    }
-    let whole = error.to_string();
-    let first = whole.lines().next().unwrap_or("wrong usage");
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    let suggested = context(ContextKind::SuggestedArg).or(context(ContextKind::SuggestedValue));
-    Err(Failure::usage(match suggested {
-        Some(suggested) => format!("{first}; did you mean {suggested}? (queue --help)"),
-        None => format!("{first} (queue --help)"),
-    }))
-}
-
-/// The line with `--` before its first word that is neither an option nor an option's value.
-fn with_dashes(arguments: &[OsString]) -> Option<String> {
-    let shape = command();
-    let takes_value = |argument: &str| {
-        let known = |found: &dyn Fn(&Arg) -> bool| {
-            shape.get_arguments().any(|arg| !arg.is_last_set() && arg.get_action().takes_values() && found(arg))
-        };
-        match argument.strip_prefix("--") {
-            Some(long) => known(&|arg| {
-                arg.get_long() == Some(long) || arg.get_all_aliases().is_some_and(|names| names.contains(&long))
-            }),
-            // In a cluster such as -nh the last letter takes the value that stands apart.
-            None => known(&|arg| arg.get_short().is_some_and(|short| argument.ends_with(short))),
-        }
-    };
-    let mut words = arguments.iter().enumerate().skip(1);
-    let mut first_word = None;
-    while let Some((index, word)) = words.next() {
-        match word.to_str() {
-            Some(option) if option.starts_with('-') && option.len() > 1 => {
-                if takes_value(option) {
-                    words.next();
-                }
-            }
-            _ => {
-                first_word = Some(index);
-                break;
-            }
-        }
-    }
-    let first_word = first_word?;
-    let mut line = "queue".to_owned();
-    for (index, word) in arguments.iter().enumerate().skip(1) {
-        if index == first_word {
-            line.push_str(" --");
-        }
-        // A "--" that came too late is not needed twice.
-        if index > first_word && word == "--" {
-            continue;
-        }
-        line.push(' ');
-        line.push_str(&quoted(&word.to_string_lossy()));
-    }
-    Some(line)
-}
-
-/// The word as it may be pasted into a shell.
-fn quoted(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=+,@%".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  queue -- hostname                 on the best host
-  queue -h bluefish -- octave       there and nowhere else
-  queue -q -- make -j8 | tee log    when a slot of the queue \"wait\" is free
-  queue hosts                       who is there and how busy
-
-Exit status: the command's own, or death by its signal; 64 wrong usage, 75 no slot
-(--on-full fail), 125 queue itself failed, 126 not executable, 127 not found.";
 
 const LONGEST_HOST: usize = 64;
 const LONGEST_QUEUE: usize = 31;

@@ -1,0 +1,106 @@
+//! All options and subcommands, for the parser and for its help alike.
+
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, Command};
+
+/// The whole surface.
+pub fn command() -> Command {
+    let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
+    let value = |name: &'static str| Arg::new(name).long(name).num_args(1);
+    Command::new("queue")
+        .about("Run a command on the best host as if it were here")
+        .version(concat!(env!("CARGO_PKG_VERSION"), "\nNo warranty; MIT or Apache-2.0, as you like."))
+        .override_usage(
+            "queue [OPTIONS] -- COMMAND [ARGS...]\n       queue hosts [--json] [--utc]\n       \
+             queue cluster init [--listen ADDRESS[:PORT]]",
+        )
+        .after_help(EXAMPLES)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .disable_help_subcommand(true)
+        .args_override_self(true)
+        .args_conflicts_with_subcommands(true)
+        .infer_long_args(false)
+        .args([
+            value("host")
+                .short('h')
+                .value_name("HOST")
+                .overrides_with("robust-host")
+                .help("Only this host may run it; + is any"),
+            value("robust-host")
+                .short('H')
+                .value_name("HOST")
+                .overrides_with("host")
+                .help("Rather this host; another when it cannot"),
+            flag("immediate")
+                .short('i')
+                .overrides_with_all(["queue", "queuedir"])
+                .help("Use the queue \"now\" (default)"),
+            flag("queue").short('q').overrides_with_all(["immediate", "queuedir"]).help("Use the queue \"wait\""),
+            value("queuedir")
+                .short('d')
+                .alias("spooldir")
+                .value_name("QUEUE")
+                .overrides_with_all(["immediate", "queue"])
+                .help("Use this queue"),
+            value("job-name").short('j').value_name("NAME").help("Name of the job in reports"),
+            flag("full-pty")
+                .short('p')
+                .overrides_with_all(["half-pty", "no-pty"])
+                .help("Terminal as the descriptors allow, taken from the start"),
+            flag("half-pty")
+                .short('o')
+                .overrides_with_all(["full-pty", "no-pty"])
+                .help("Terminal for input only; output by pipes"),
+            flag("no-pty").short('n').overrides_with_all(["full-pty", "half-pty"]).help("No terminal; pipes only"),
+            flag("wait").short('w').overrides_with("batch").help("Stay until the job ends (default)"),
+            flag("batch").short('r').overrides_with("wait").help("Leave it in the spool and return"),
+            value("on-full")
+                .value_name("WHAT")
+                .value_parser(["wait", "fail", "local"])
+                .hide_possible_values(true)
+                .help("No slot free: wait (default), fail (exit 75) or local"),
+            flag("verbose").help("Say on which host it runs, and why"),
+            Arg::new("help").long("help").action(ArgAction::Help).help("This text"),
+            Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Version and warranty"),
+            Arg::new("command")
+                .value_name("COMMAND")
+                .last(true)
+                .num_args(1..)
+                .value_parser(ValueParser::os_string())
+                .help("What to run; no shell is between"),
+        ])
+        .subcommand(plain(
+            Command::new("hosts")
+                .about("Show all hosts, their load and their slots")
+                .args([flag("json").help("The same facts as JSON"), flag("utc").help("Times in UTC")]),
+        ))
+        .subcommand(plain(
+            Command::new("cluster")
+                .about("Make this host part of a cluster")
+                .subcommand_required(true)
+                .disable_help_subcommand(true)
+                .subcommand(plain(
+                    Command::new("init").about("Make key, port and configuration").arg(
+                        value("listen")
+                            .value_name("ADDRESS[:PORT]")
+                            .help("Where to listen; without it all addresses, a free port"),
+                    ),
+                )),
+        ))
+}
+
+/// `-h` is no help for subcommands either.
+fn plain(command: Command) -> Command {
+    command.disable_help_flag(true).arg(Arg::new("help").long("help").action(ArgAction::Help).help("This text"))
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  queue -- hostname                 on the best host
+  queue -h bluefish -- octave       there and nowhere else
+  queue -q -- make -j8 | tee log    when a slot of the queue \"wait\" is free
+  queue hosts                       who is there and how busy
+
+Exit status: the command's own, or death by its signal; 64 wrong usage, 75 no slot
+(--on-full fail), 125 queue itself failed, 126 not executable, 127 not found.";
