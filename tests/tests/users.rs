@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -118,22 +117,7 @@ impl Hosts {
 
 impl Drop for Hosts {
     fn drop(&mut self) {
-        // Runners leave by themselves when daemon and sessions are gone; here they are ended.
-        for uid in [GAMES, MAN] {
-            for host in ["redfish", "bluefish"] {
-                let socket = self.directory.join(host).join(format!("run/runner-{uid}.sock"));
-                if let Ok(stream) = UnixStream::connect(socket) {
-                    if let Ok(peer) = sys::credentials::peer(stream.as_fd()) {
-                        if let Ok(runner) = sys::process::pidfd(peer.pid) {
-                            let name = fs::read_to_string(format!("/proc/{}/comm", peer.pid)).unwrap_or_default();
-                            if name.starts_with("queue-runner") {
-                                let _ = sys::process::pidfd_signal(runner.as_fd(), 9);
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        // Runners leave by themselves ten seconds after their daemon and their last session.
         for child in self.daemons.iter_mut().chain(&mut self.helpers) {
             let _ = child.kill();
             let _ = child.wait();

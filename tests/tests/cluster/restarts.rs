@@ -153,8 +153,10 @@ fn bytes_that_died_with_a_runner_are_named_and_never_silently_missing() {
     session.until_it_says("begun");
     // More than the job's pipe takes: the runner has the rest.
     session.send(&[0; 1_000_000]);
-    let runner = cluster.pids("bluefish", "runner")[0];
-    until("the runner has read it", PATIENCE, || (unread(runner) == 0).then_some(()));
+    let (client, runner) = (cluster.pids("redfish", "client")[0], cluster.pids("bluefish", "runner")[0]);
+    until("the runner has all of it", PATIENCE, || {
+        (bytes_read(client) >= 1_000_000 && under_way(client) + under_way(runner) == 0).then_some(())
+    });
     cluster.kill("bluefish", "runner");
     write_to(&fifo, "go on");
     let ended = session.end();
@@ -221,11 +223,17 @@ fn a_daemon_that_is_told_to_end_takes_no_job_with_it() {
     flow.ends_well();
 }
 
-/// Bytes that wait in the TCP connections of a process's host to be read.
-fn unread(pid: i32) -> u64 {
+/// Bytes that a process has read from files and pipes.
+fn bytes_read(pid: i32) -> u64 {
+    let counts = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    counts.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap_or(0)
+}
+
+/// Bytes that lie in the TCP connections of a process's host, sent or received.
+fn under_way(pid: i32) -> u64 {
     let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
     let queues = table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(4)?.split_once(':'));
-    queues.filter_map(|(_, received)| u64::from_str_radix(received, 16).ok()).sum()
+    queues.flat_map(|(sent, received)| [sent, received]).filter_map(|bytes| u64::from_str_radix(bytes, 16).ok()).sum()
 }
 
 fn fifo(cluster: &Cluster, name: &str) -> std::path::PathBuf {
