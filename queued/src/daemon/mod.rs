@@ -52,6 +52,8 @@ pub struct Daemon {
     port: RefCell<Option<tokio::task::AbortHandle>>,
     table: RefCell<Table>,
     incarnation: Cell<u64>,
+    /// When the load was looked at last.
+    measured: Cell<Millis>,
     ids: ids::Ids,
     runners: Rc<Runners>,
     hosting: Hosting,
@@ -121,6 +123,7 @@ impl Daemon {
 
     /// Tells the table how this host is.
     fn publish(self: &Rc<Self>) {
+        self.measured.set(self.now());
         let state = self.hosting.state(self);
         self.table_event(Event::OwnState(state));
     }
@@ -182,10 +185,13 @@ impl Daemon {
     /// Calls whoever has a deadline, for ever.
     async fn keep_time(self: Rc<Self>) {
         loop {
+            // The load changes without a word, and the others choose by it.
+            let measure = self.table.borrow().has_company().then(|| self.measured.get() + MEASURE);
             let deadlines = [
                 self.placing.next_deadline(),
                 self.hosting.next_deadline(),
                 self.table.borrow().next_deadline(),
+                measure,
             ];
             let rearmed = self.rearmed.notified();
             let Some(earliest) = deadlines.iter().flatten().min().copied() else {
@@ -207,8 +213,10 @@ impl Daemon {
                 self.hosting.feed(&self, crate::core::admission::Event::Tick);
             }
             let table_due = due(self.table.borrow().next_deadline());
-            if table_due {
+            if table_due || due(measure) {
                 self.publish();
+            }
+            if table_due {
                 self.table_event(Event::Deadline);
             }
         }
@@ -223,5 +231,7 @@ impl Daemon {
     }
 }
 
+/// How often the load is looked at while there is somebody to tell.
+const MEASURE: Duration = Duration::from_secs(1);
 /// How long a note may take.
 const NOTE: Duration = Duration::from_secs(2);

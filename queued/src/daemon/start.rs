@@ -212,6 +212,7 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
         port: RefCell::new(None),
         table: RefCell::new(table),
         incarnation: Cell::new(incarnation),
+        measured: Cell::new(Millis(0)),
         settings: RefCell::new(settings),
         standing: RefCell::new(standing),
         rearmed: tokio::sync::Notify::new(),

@@ -4,7 +4,7 @@ use queue_tests::terminal::{PATIENCE, Terminal};
 use queue_tests::wait;
 
 use crate::place::Place;
-use crate::same::with_and_without_queue;
+use crate::same::{says_twice, with_and_without_queue};
 
 promises![
     a_stopped_job_goes_on_in_the_foreground,
@@ -68,7 +68,7 @@ fn a_background_reader_stops_and_the_foreground_brings_it_the_terminal(place: &P
     with_and_without_queue(place, |place, terminal| {
         terminal.run("run cat &");
         terminal.run("until jobs -s | grep -q .; do sleep 0.02; done");
-        terminal.run("jobs -l | sed 's/[0-9][0-9]* Stopped/PID Stopped/'");
+        terminal.run("jobs -l | sed 's/ *[0-9]* Stopped/ PID Stopped/'");
         assert!(terminal.picture().text.contains("Stopped (tty input)"));
         place.begin(terminal, "fg");
         says_twice(terminal, "now");
@@ -139,13 +139,6 @@ fn a_script_around_the_client_stops_and_goes_on_with_it(place: &Place) {
         assert_eq!(terminal.wait_for_prompt(), 0);
         assert!(terminal.picture().has_line("after 0"));
     });
-}
-
-/// Types a line for a `cat`: once it stands there because the terminal echoes it, once because
-/// `cat` does.
-fn says_twice(terminal: &Terminal, word: &str) {
-    terminal.type_line(word);
-    terminal.wait_until(&format!("{word:?} twice"), |picture| picture.text.lines().filter(|line| *line == word).count() == 2);
 }
 
 /// Asks the shell for a prompt, which is when it tells about jobs, until it has said this. Then

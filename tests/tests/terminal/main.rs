@@ -25,7 +25,17 @@ macro_rules! promises {
     };
 }
 
+mod escapes;
+mod full_screen;
 mod job_control;
+#[cfg(feature = "root")]
+mod link;
+mod octave;
+mod orphaned;
+mod pipelines;
 mod place;
 mod processes;
+mod redirected;
+mod restoring;
 mod same;
+mod window;

@@ -6,6 +6,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use queue_tests::terminal::PATIENCE;
+use queue_tests::wait;
+
 /// What a process of queue is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -77,13 +80,20 @@ pub fn lives(pid: i32) -> bool {
     read(pid, "stat").rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
+/// The one child of a process.
+pub fn child_of(parent: i32) -> i32 {
+    wait::until(&format!("one child of {parent}"), PATIENCE, || {
+        <[i32; 1]>::try_from(all().filter(|pid| parent_of(*pid) == Some(parent)).collect::<Vec<_>>()).ok()
+    })[0]
+}
+
 fn children(parents: &[i32], name: &str) -> Vec<i32> {
-    let is_child = |pid: &i32| {
-        read(*pid, "status").lines().any(|line| {
-            line.strip_prefix("PPid:").and_then(|parent| parent.trim().parse().ok()).is_some_and(|p| parents.contains(&p))
-        })
-    };
+    let is_child = |pid: &i32| parent_of(*pid).is_some_and(|parent| parents.contains(&parent));
     all().filter(|pid| read(*pid, "comm").trim_end() == name && is_child(pid)).collect()
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    read(pid, "status").lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
 fn all() -> impl Iterator<Item = i32> {

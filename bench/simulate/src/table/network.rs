@@ -225,7 +225,7 @@ impl Network {
                     self.hosts[host].wakes += 1;
                     self.handle(host, Event::Deadline);
                     let again = self.hosts[host].wake == Some(self.now);
-                    if again { eprintln!("{:#?}", self.hosts[host].table); }
+                   
 assert!(!again, "{} has nothing to wait for at {}", self.hosts[host].name, self.now);
                 }
             }
@@ -420,7 +420,6 @@ assert!(!again, "{} has nothing to wait for at {}", self.hosts[host].name, self.
         if !connection.open[end] {
             return;
         }
-        if self.loss > 0.0 && std::env::var("QD").is_ok_and(|t| t.parse::<u64>().unwrap() <= self.now) { eprintln!("{} {host}->{} {}", self.now, connection.ends[1-end], serde_json::to_string(&message).unwrap()); }
         self.hosts[host].sent += on_the_wire(&message, head);
         self.hosts[host].messages += 1;
         let peer = connection.ends[1 - end];

@@ -37,26 +37,18 @@ pub fn run(size: &Size) -> Figures {
     let mut rows = Vec::new();
     let clock = std::time::Instant::now();
     let progress = |what: &str| eprintln!("{} hosts: {what} ({:.0} s)", size.hosts, clock.elapsed().as_secs_f64());
-    progress("start");
+    progress("all idle");
     idle(size, &mut rows);
-    progress("idle");
+    progress("all busy");
     busy(size, &mut rows);
-    progress("busy");
-    for (end, loss, mean, max) in [
-        (End::Power, 0.0, "power fails: noticed after, mean", "power fails: noticed by the last after"),
-        (End::Power, 0.05, "power fails, 5 % loss: mean", "power fails, 5 % loss: the last"),
-        (End::Crash, 0.0, "daemon killed: mean", "daemon killed: the last"),
-        (End::Leave, 0.0, "goodbye: mean", "goodbye: the last"),
-    ] {
-        let (average, last) = deaths(size, end, loss);
-        rows.push((mean, seconds(average)));
-        rows.push((max, seconds(last)));
-    }
-    progress("deaths");
-    alarms(size, &mut rows);
-    progress("alarms");
+    progress("5 % of the packets lost");
+    lossy(size, &mut rows);
+    progress("done");
     Figures { hosts: size.hosts, rows }
 }
+
+/// The one peer that everybody knows: the first host.
+const PEER: &str = "10.1.0.1:7117";
 
 type Rows = Vec<(&'static str, String)>;
 
@@ -65,7 +57,7 @@ fn cluster(hosts: usize, kind: Kind, loss: f64, seed: u64) -> (Network, u64) {
     let mut network = Network::new(loss, seed);
     for host in 0..hosts {
         network.run(1_000 * host as u64 / hosts as u64);
-        network.start(Load::new(kind, seed + host as u64), vec!["10.1.0.1:7117".into()]);
+        network.start(Load::new(kind, seed + host as u64), vec![PEER.into()]);
     }
     network.run(1_000);
     while !all_know_all(&network) && network.now < 120_000 {
@@ -90,7 +82,7 @@ fn idle(size: &Size, rows: &mut Rows) {
     rows.push(("idle: a gate shuts, known after, mean", seconds(average)));
     rows.push(("idle: a gate shuts, known by all after", seconds(last)));
 
-    let newcomer = network.start(Load::new(Kind::Idle, 99), vec!["10.1.0.1:7117".into()]);
+    let newcomer = network.start(Load::new(Kind::Idle, 99), vec![PEER.into()]);
     let start = network.now;
     let (mut knows, mut known) = (None, None);
     while (knows.is_none() || known.is_none()) && network.now < start + 60_000 {
@@ -121,6 +113,9 @@ fn busy(size: &Size, rows: &mut Rows) {
     rows.push(("busy: age of figures, mean", seconds(ages.iter().sum::<u64>() as f64 / ages.len() as f64)));
     rows.push(("busy: age of figures, 99 % below", seconds(ages[ages.len() * 99 / 100] as f64)));
     rows.push(("busy: age of figures, oldest", seconds(ages[ages.len() - 1] as f64)));
+    deaths(&mut network, size, End::Power, rows, ["power fails: not chosen after, mean", "power fails: not chosen by anybody after"]);
+    deaths(&mut network, size, End::Crash, rows, ["daemon killed: mean", "daemon killed: by anybody"]);
+    deaths(&mut network, size, End::Leave, rows, ["goodbye: mean", "goodbye: by anybody"]);
 }
 
 /// A host's gate shuts; when the others know: mean and last, milliseconds.
@@ -145,10 +140,9 @@ fn gate(network: &mut Network) -> (f64, f64) {
     (waits.iter().sum::<f64>() / (waits.len() - 1) as f64, waits.iter().copied().fold(0.0, f64::max))
 }
 
-/// Hosts end one after another and come back; how long after each the others do not choose it
-/// any more: mean and last, milliseconds.
-fn deaths(size: &Size, end: End, loss: f64) -> (f64, f64) {
-    let (mut network, _) = cluster(size.hosts, Kind::Busy, loss, 3);
+/// Hosts end one after another and come back: how long after each the others do not choose it
+/// any more.
+fn deaths(network: &mut Network, size: &Size, end: End, rows: &mut Rows, [mean, most]: [&'static str; 2]) {
     let (mut sum, mut count, mut last) = (0.0, 0, 0.0_f64);
     for death in 0..size.deaths {
         let subject = 1 + death * 7 % (size.hosts - 1);
@@ -171,15 +165,16 @@ fn deaths(size: &Size, end: End, loss: f64) -> (f64, f64) {
                 }
             }
         }
+        network.run(network.now + 2_000);
+        network.restart(subject, vec![PEER.into()]);
         network.run(network.now + 5_000);
-        network.restart(subject, vec!["10.1.0.1:7117".into()]);
-        network.run(network.now + 10_000);
     }
-    (sum / f64::from(count), last)
+    rows.push((mean, seconds(sum / f64::from(count))));
+    rows.push((most, seconds(last)));
 }
 
-/// Living hosts taken for dead at 5 % loss, by the time of all pairs.
-fn alarms(size: &Size, rows: &mut Rows) {
+/// Living hosts taken for dead at 5 % loss, by the time of all pairs; and real deaths.
+fn lossy(size: &Size, rows: &mut Rows) {
     let (mut network, _) = cluster(size.hosts, Kind::Idle, 0.05, 4);
     let begin = network.now;
     network.breaks = 0;
@@ -193,18 +188,21 @@ fn alarms(size: &Size, rows: &mut Rows) {
                 doubted += u64::from(candidate.doubted);
                 match candidate.unavailable {
                     Some(Unavailable::Silent(_)) => silent += 1,
-                    Some(why) => { if other % 500 == 0 { eprintln!("{} {} {} {why}", network.now, host, candidate.card.host); } other += 1 },
+                    Some(_) => other += 1,
                     None => {}
                 }
             }
         }
     }
     let share = |part: u64| if part == 0 { "0".into() } else { format!("{:.1e}", part as f64 / looks as f64) };
-    rows.push(("5 % loss: connections broken per host and hour", format!("{:.0}", network.breaks as f64 * 3600.0 / (size.watched_s * size.hosts as u64) as f64)));
+    let hours = (size.watched_s * size.hosts as u64) as f64 / 3600.0;
+    rows.push(("5 % loss: connections broken per host and hour", format!("{:.0}", network.breaks as f64 / hours)));
     rows.push(("5 % loss: share of time a living host is in doubt", share(doubted)));
     rows.push(("5 % loss: ... is taken for dead", share(silent)));
     rows.push(("5 % loss: ... is not chosen for another reason", share(other)));
-    traffic(&network, size.watched_s as f64, rows, ["5 % loss, idle: bytes/s sent per host, mean", "5 % loss, idle: bytes/s sent, busiest host", "5 % loss, idle: wake-ups/s per daemon"]);
+    let seconds = size.watched_s as f64;
+    traffic(&network, seconds, rows, ["5 % loss, idle: bytes/s sent per host, mean", "5 % loss, idle: bytes/s sent, busiest host", "5 % loss, idle: wake-ups/s per daemon"]);
+    deaths(&mut network, size, End::Power, rows, ["5 % loss, power fails: mean", "5 % loss, power fails: by anybody"]);
 }
 
 fn traffic(network: &Network, seconds: f64, rows: &mut Rows, [mean, most, wakes]: [&'static str; 3]) {
