@@ -32,15 +32,12 @@ impl Places {
         let set = |name: &str| environment(name).filter(|value| !value.is_empty());
         let home = set("HOME").map(PathBuf::from).or_else(|| sys::credentials::home_directory(uid));
         let in_home = |name: &str, rest: &str| {
-            set(name).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(rest))).ok_or_else(|| {
-                anyhow::anyhow!("neither {name} nor HOME is set, and uid {uid} has no home directory")
-            })
+            set(name)
+                .map(PathBuf::from)
+                .or_else(|| home.as_ref().map(|home| home.join(rest)))
+                .ok_or_else(|| anyhow::anyhow!("neither {name} nor HOME is set, and uid {uid} has no home directory"))
         };
-        let runtime = places::runtime(
-            set(places::RUNTIME_VARIABLE).as_deref(),
-            set("XDG_RUNTIME_DIR").as_deref(),
-            uid,
-        );
+        let runtime = places::runtime(set(places::RUNTIME_VARIABLE).as_deref(), set("XDG_RUNTIME_DIR").as_deref(), uid);
         Ok(Self {
             state: in_home("XDG_STATE_HOME", ".local/state")?.join("queue"),
             config: in_home("XDG_CONFIG_HOME", ".config")?.join("queue"),
@@ -177,7 +174,9 @@ impl Settings {
             return Err(bad("speed: a number above 0 is expected, 1 is usual".to_owned()));
         }
         if let Some(name) = settings.host_name().filter(|name| !is_host_name(name)) {
-            return Err(bad(format!("host = {name:?}: a host's name has letters, digits, dots and hyphens, at most 64")));
+            return Err(bad(format!(
+                "host = {name:?}: a host's name has letters, digits, dots and hyphens, at most 64"
+            )));
         }
         settings.listen_address().map_err(|error| bad(error.to_string()))?;
         Ok(settings)
@@ -253,7 +252,8 @@ mod tests {
 
     #[test]
     fn a_host_table_overrides_for_its_host_only() {
-        let text = "peers = [\"a:1\"]\nspeed = 2.0\n[host.redfish]\nlisten = \"127.0.0.1:7117\"\n[host.b]\nspeed = 9.0\n";
+        let text =
+            "peers = [\"a:1\"]\nspeed = 2.0\n[host.redfish]\nlisten = \"127.0.0.1:7117\"\n[host.b]\nspeed = 9.0\n";
         let settings = parse(text).expect("well formed");
         assert_eq!(settings.listen.as_deref(), Some("127.0.0.1:7117"));
         assert_eq!(settings.speed, Some(2.0));
@@ -275,7 +275,14 @@ mod tests {
 
     #[test]
     fn odd_names_speeds_and_addresses_are_refused() {
-        for text in ["host = \"../x\"", "host = \"\"", "speed = -1.0", "speed = nan", "listen = \"somewhere\"", "[host.a]\nhost = \"b\""] {
+        for text in [
+            "host = \"../x\"",
+            "host = \"\"",
+            "speed = -1.0",
+            "speed = nan",
+            "listen = \"somewhere\"",
+            "[host.a]\nhost = \"b\"",
+        ] {
             assert!(parse(text).is_err(), "{text} was accepted");
         }
     }

@@ -136,7 +136,7 @@ impl Decoder {
     ///
     /// # Errors
     /// A message that is too large or is not what the type says; the connection is of no use then.
-    pub fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+    pub fn message<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         if self.bytes.len() < 4 {
             return Ok(None);
         }
@@ -175,7 +175,7 @@ mod tests {
             let mut got = Vec::new();
             for part in [&sent[..cut], &sent[cut..]] {
                 decoder.extend(part);
-                while let Some(message) = decoder.next::<ToRunner>().expect("well formed") {
+                while let Some(message) = decoder.message::<ToRunner>().expect("well formed") {
                     got.push(message);
                 }
             }
@@ -187,6 +187,6 @@ mod tests {
     fn a_length_beyond_the_bound_is_an_error_before_anything_is_kept() {
         let mut decoder = Decoder::default();
         decoder.extend(&[0xff; 4]);
-        assert!(decoder.next::<ToRunner>().is_err());
+        assert!(decoder.message::<ToRunner>().is_err());
     }
 }

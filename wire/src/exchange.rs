@@ -19,6 +19,7 @@
 //! | `w` | cards the sender lacks and wants |
 //! | `s` | cards whose host the sender hears of sooner from another peer: spare it |
 //! | `a` | cards whose host it wants to hear of again |
+//! | `l` | cards whose host it has lost the way to |
 //! | `m` | there is more: ask again |
 //! | `x` | the sender has no room for another peer: ask the hosts told of here |
 
@@ -70,6 +71,10 @@ pub struct Message {
     /// Hosts the receiver shall tell the sender about again.
     #[serde(rename = "a", default, deserialize_with = "open::keys", skip_serializing_if = "Vec::is_empty")]
     pub again: Vec<Key>,
+    /// Hosts the sender does not hear of any more: the receiver shall tell it about them, and
+    /// if it had them from the sender, look for another way itself.
+    #[serde(rename = "l", default, deserialize_with = "open::keys", skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Key>,
     /// The sender has more to tell than fitted.
     #[serde(rename = "m", default, skip_serializing_if = "is_false")]
     pub more: bool,

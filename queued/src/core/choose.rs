@@ -84,8 +84,7 @@ pub fn host_named<'a>(name: &str, known: &'a [HostName]) -> Result<&'a HostName,
     if let Some(host) = known.iter().find(|host| host.as_str().eq_ignore_ascii_case(name)) {
         return Ok(host);
     }
-    let mut meant: Vec<&HostName> =
-        known.iter().filter(|host| first_label(host).eq_ignore_ascii_case(name)).collect();
+    let mut meant: Vec<&HostName> = known.iter().filter(|host| first_label(host).eq_ignore_ascii_case(name)).collect();
     meant.sort();
     match meant[..] {
         [host] => Ok(host),

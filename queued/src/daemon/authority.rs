@@ -44,8 +44,9 @@ impl Standing {
         };
         let trust = authority.trust();
         let path = places.authority();
-        replace_file(&path, &format!("{trust}\n"), 0o644)?;
-        let identity = Identity { kind: Kind::Host, cluster: authority.cluster(), host: host.to_owned(), user: String::new() };
+        replace_file(&path, format!("{trust}\n"), 0o644)?;
+        let identity =
+            Identity { kind: Kind::Host, cluster: authority.cluster(), host: host.to_owned(), user: String::new() };
         let certificate = authority.certify(&key.public_key(), &identity, Validity::host());
         Ok(Self { trust, key, certificate, signer: Some(authority), host: host.to_owned() })
     }

@@ -37,7 +37,8 @@ fn make(daemon: &Rc<Daemon>, asked: &ClusterInit) -> anyhow::Result<ClusterMade>
         bail!("there is a cluster already: {} names the key {}", configuration.display(), key.display());
     }
     let address = choose_address(asked.listen.as_deref())?;
-    fs::create_dir_all(&daemon.places.config).with_context(|| format!("cannot make {}", daemon.places.config.display()))?;
+    fs::create_dir_all(&daemon.places.config)
+        .with_context(|| format!("cannot make {}", daemon.places.config.display()))?;
     let key = daemon.places.config.join("cluster.key");
     write_new_key(&key)?;
     let mut text = match fs::read_to_string(&configuration) {

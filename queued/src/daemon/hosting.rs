@@ -50,7 +50,12 @@ impl Hosting {
         let queues = ["now", "wait"].map(|queue| QueueRule::default_for(QueueName::from(queue), cpus));
         let none = admission.handle(now, Event::Queues(queues.into()));
         debug_assert!(none.is_empty(), "queues alone start nothing");
-        Self { admission: RefCell::new(admission), load: Load::default(), sessions: RefCell::default(), runner_keys: RefCell::default() }
+        Self {
+            admission: RefCell::new(admission),
+            load: Load::default(),
+            sessions: RefCell::default(),
+            runner_keys: RefCell::default(),
+        }
     }
 
     /// Reads the load and gives the state of this instant.
@@ -101,7 +106,9 @@ impl Hosting {
         for action in actions {
             match action {
                 Action::Accept { key: accepted, rank } if accepted == key => verdict = Some(Ok(rank)),
-                Action::Refuse { key: refused, refusal, rank } if refused == key => verdict = Some(Err((refusal, rank))),
+                Action::Refuse { key: refused, refusal, rank } if refused == key => {
+                    verdict = Some(Err((refusal, rank)))
+                }
                 other => self.carry_out(daemon, other),
             }
         }
@@ -113,7 +120,14 @@ impl Hosting {
         }
     }
 
-    async fn make_ready(&self, daemon: &Rc<Daemon>, key: Key, uid: u32, rank: f64, request: ReservationRequest) -> ReservationAnswer {
+    async fn make_ready(
+        &self,
+        daemon: &Rc<Daemon>,
+        key: Key,
+        uid: u32,
+        rank: f64,
+        request: ReservationRequest,
+    ) -> ReservationAnswer {
         let session = session_name(uid);
         let runner = match daemon.runners.of(uid).await {
             Ok(runner) => runner,
@@ -141,7 +155,13 @@ impl Hosting {
         }
     }
 
-    fn refused(&self, request: &ReservationRequest, now: Millis, kind: RefusalKind, message: String) -> ReservationAnswer {
+    fn refused(
+        &self,
+        request: &ReservationRequest,
+        now: Millis,
+        kind: RefusalKind,
+        message: String,
+    ) -> ReservationAnswer {
         let rank = self.admission.borrow().rank(now, &QueueName::from(request.job.queue.as_str()));
         ReservationAnswer::Refused { refusal: Refusal { kind, message }, rank }
     }
@@ -229,7 +249,8 @@ impl Hosting {
     }
 
     fn certify(&self, daemon: &Rc<Daemon>, uid: u32, public_key: [u8; 32]) {
-        let certificate = daemon.standing.borrow().certify(Kind::Runner, &public_key, &daemon.user_of(uid), daemon.unix_time());
+        let certificate =
+            daemon.standing.borrow().certify(Kind::Runner, &public_key, &daemon.user_of(uid), daemon.unix_time());
         if let (Some(certificate), Some(runner)) = (certificate, daemon.runners.connected(uid)) {
             tokio::task::spawn_local(async move {
                 if let Err(error) = runner.tell(&ToRunner::Certificate(certificate), &[]).await {

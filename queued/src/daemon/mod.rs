@@ -98,7 +98,8 @@ impl Daemon {
             return Ok(acceptor.clone());
         }
         let standing = self.standing.borrow();
-        let config = tls::server_config(&standing.trust, &standing.key, &standing.certificate, &[Kind::Host], &[b"http/1.1"])?;
+        let config =
+            tls::server_config(&standing.trust, &standing.key, &standing.certificate, &[Kind::Host], &[b"http/1.1"])?;
         let acceptor = TlsAcceptor::from(Arc::clone(&config));
         *self.acceptor.borrow_mut() = Some(acceptor.clone());
         Ok(acceptor)

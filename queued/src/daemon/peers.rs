@@ -271,7 +271,10 @@ async fn connect(
         tls::client_config(&standing.trust, &standing.key, &standing.certificate, expected)?
     };
     let name = ServerName::try_from("queued.queue").expect("a constant that is a name");
-    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(|error: io::Error| explain(error).context(address.to_owned()))?;
+    let stream = TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .map_err(|error: io::Error| explain(error).context(address.to_owned()))?;
     let host = daemon.peer_host(stream.get_ref().1.peer_certificates())?;
     let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
     Ok((host, sender, driver))

@@ -25,8 +25,11 @@ pub struct Placing {
     dispatcher: RefCell<Dispatcher>,
     open: RefCell<HashMap<JobId, Open>>,
     /// What the dispatcher was told of each host last.
-    told: RefCell<HashMap<String, (u64, u64, Option<String>)>>,
+    told: RefCell<HashMap<String, Version>>,
 }
+
+/// Of a host's news: incarnation, sequence, and why it is unavailable.
+type Version = (u64, u64, Option<String>);
 
 /// A submission that has no final answer yet.
 struct Open {
@@ -146,7 +149,9 @@ impl Placing {
                 if let Some(request) = self.reservation(id, runner_up_rank, slot, if_full) {
                     let daemon = daemon.clone();
                     let patience = deadline.since(daemon.now()).max(Duration::from_millis(1));
-                    tokio::task::spawn_local(async move { daemon.placing.ask(&daemon, id, host, request, patience).await });
+                    tokio::task::spawn_local(
+                        async move { daemon.placing.ask(&daemon, id, host, request, patience).await },
+                    );
                 }
             }
             Action::Place { id, host, reason } => {
@@ -165,11 +170,19 @@ impl Placing {
                 }
             }
             Action::Release { id, host } => daemon.tell_host(host.as_str(), Note::Release { job_id: id.0 }),
-            Action::Decline { host, queue } => daemon.tell_host(host.as_str(), Note::Decline { queue: queue.to_string() }),
+            Action::Decline { host, queue } => {
+                daemon.tell_host(host.as_str(), Note::Decline { queue: queue.to_string() })
+            }
         }
     }
 
-    fn reservation(&self, id: JobId, runner_up_rank: Option<f64>, slot: Slot, if_full: IfFull) -> Option<ReservationRequest> {
+    fn reservation(
+        &self,
+        id: JobId,
+        runner_up_rank: Option<f64>,
+        slot: Slot,
+        if_full: IfFull,
+    ) -> Option<ReservationRequest> {
         let open = self.open.borrow();
         let open = open.get(&id)?;
         let mut warrant = open.request.warrant.clone();
@@ -188,7 +201,14 @@ impl Placing {
         })
     }
 
-    async fn ask(&self, daemon: &Rc<Daemon>, id: JobId, host: HostName, request: ReservationRequest, patience: Duration) {
+    async fn ask(
+        &self,
+        daemon: &Rc<Daemon>,
+        id: JobId,
+        host: HostName,
+        request: ReservationRequest,
+        patience: Duration,
+    ) {
         let answer = if host == self.own {
             Ok(daemon.hosting.reserve(daemon, self.own.as_str(), request).await)
         } else {

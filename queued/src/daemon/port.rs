@@ -135,7 +135,9 @@ impl Strangers {
             .then(|| waiting.iter().find(|(_, one)| one.address == address).map(|(number, _)| *number))
             .flatten();
         let oldest = (waiting.len() >= MOST_STRANGERS).then(|| waiting.keys().next().copied()).flatten();
-        if let Some(Stranger { task: Some(task), .. }) = oldest_of_address.or(oldest).and_then(|number| waiting.remove(&number)) {
+        if let Some(Stranger { task: Some(task), .. }) =
+            oldest_of_address.or(oldest).and_then(|number| waiting.remove(&number))
+        {
             tracing::info!(%address, "closed the oldest silent connection: too many");
             task.abort();
         }

@@ -51,7 +51,10 @@ impl RunnerLink {
         // The kernel names whoever made the socket: the user, or root's starter for the user.
         let maker = sys::credentials::peer(stream.as_fd())?.uid;
         if maker != uid && maker != 0 {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "somebody else listens on the runner's socket"));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "somebody else listens on the runner's socket",
+            ));
         }
         let runner = Rc::new(Self {
             uid,
@@ -134,7 +137,7 @@ impl RunnerLink {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             }
-            while let Some(message) = decoder.next::<FromRunner>()? {
+            while let Some(message) = decoder.message::<FromRunner>()? {
                 match message {
                     FromRunner::Prepared { request, refusal } => {
                         if let Some(sender) = self.prepared.borrow_mut().remove(&request) {
@@ -176,9 +179,7 @@ impl RunnerLink {
             let riding = if sent == 0 { descriptors } else { &[] };
             sent += self
                 .stream
-                .async_io(Interest::WRITABLE, || {
-                    sys::descriptors::send(self.stream.as_fd(), &bytes[sent..], riding)
-                })
+                .async_io(Interest::WRITABLE, || sys::descriptors::send(self.stream.as_fd(), &bytes[sent..], riding))
                 .await?;
         }
         Ok(())

@@ -43,7 +43,12 @@ pub enum Event {
 impl Runners {
     /// None yet. Events come out of the other end of `words`; what can be said is bounded by the
     /// sessions that this daemon asked for.
-    pub fn new(places: Places, host: String, starter: Option<PathBuf>, words: mpsc::UnboundedSender<(u32, Event)>) -> Self {
+    pub fn new(
+        places: Places,
+        host: String,
+        starter: Option<PathBuf>,
+        words: mpsc::UnboundedSender<(u32, Event)>,
+    ) -> Self {
         Self { places, host, starter, links: RefCell::default(), starting: Default::default(), words }
     }
 

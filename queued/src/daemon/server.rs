@@ -61,7 +61,12 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(daemon: Rc<Daemo
     }
 }
 
-async fn answer(daemon: &Rc<Daemon>, caller: Caller, connection: Option<u64>, request: Request<Incoming>) -> Response<Answer> {
+async fn answer(
+    daemon: &Rc<Daemon>,
+    caller: Caller,
+    connection: Option<u64>,
+    request: Request<Incoming>,
+) -> Response<Answer> {
     let (parts, body) = request.into_parts();
     let result = match (&parts.method, parts.uri.path(), &caller) {
         (&Method::POST, "/v1/sessions", Caller::Local { uid }) => match read(body, MOST_JOB).await {
@@ -157,7 +162,10 @@ impl Body for Answer {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(bytes) = self.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }

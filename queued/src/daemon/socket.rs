@@ -32,11 +32,18 @@ pub fn bind(places: &Places, host: &str, for_all_users: bool) -> anyhow::Result<
     }
     let found = fs::symlink_metadata(directory)?;
     if !found.is_dir() || found.uid() != sys::credentials::own_uid() || found.mode() & 0o022 != 0 {
-        bail!("{}: this must be a directory that belongs to uid {} and that nobody else can write to", directory.display(), sys::credentials::own_uid());
+        bail!(
+            "{}: this must be a directory that belongs to uid {} and that nobody else can write to",
+            directory.display(),
+            sys::credentials::own_uid()
+        );
     }
     let path = places.socket();
     if path.as_os_str().len() > LONGEST_SOCKET_PATH {
-        bail!("{}: longer than a socket's path may be ({LONGEST_SOCKET_PATH}); set XDG_RUNTIME_DIR to a shorter one", path.display());
+        bail!(
+            "{}: longer than a socket's path may be ({LONGEST_SOCKET_PATH}); set XDG_RUNTIME_DIR to a shorter one",
+            path.display()
+        );
     }
     match fs::remove_file(&path) {
         Ok(()) => {}
@@ -74,12 +81,11 @@ pub async fn serve(daemon: Rc<Daemon>, mut listener: UnixListener) -> anyhow::Re
                 let mut ready = ready?;
                 let gone = ready.get_inner_mut().changed()?;
                 ready.clear_ready();
-                if gone {
-                    if let Some(again) = bind_again(&daemon, &path) {
+                if gone
+                    && let Some(again) = bind_again(&daemon, &path) {
                         listener = again;
                         daemon.runners.listen_again().await;
                     }
-                }
             }
         }
     }

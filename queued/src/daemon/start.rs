@@ -69,7 +69,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 // Whoever asked for a daemon has one.
                 return say_ready();
             }
-            bail!("another queued holds {} (process {pid}); one state directory has one daemon", places.state.display());
+            bail!(
+                "another queued holds {} (process {pid}); one state directory has one daemon",
+                places.state.display()
+            );
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -143,7 +146,9 @@ impl Lock {
                 file.read_to_string(&mut pid)?;
                 Ok(Taken::Held { pid: pid.trim().to_owned() })
             }
-            Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+            Err(fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
         }
     }
 }

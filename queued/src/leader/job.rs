@@ -63,11 +63,12 @@ impl Surroundings {
     pub fn hand_over(&mut self, handed: u8, descriptors: Vec<OwnedFd>) {
         let mut descriptors = descriptors.into_iter();
         for number in 0..3 {
-            if handed & (1 << number) != 0 && self.ends[number].is_some() {
-                if let Some(descriptor) = descriptors.next() {
-                    self.ends[number] = Some(descriptor);
-                    self.slots[Slot::of_descriptor(number) as usize] = None;
-                }
+            if handed & (1 << number) != 0
+                && self.ends[number].is_some()
+                && let Some(descriptor) = descriptors.next()
+            {
+                self.ends[number] = Some(descriptor);
+                self.slots[Slot::of_descriptor(number) as usize] = None;
             }
         }
     }

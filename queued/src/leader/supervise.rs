@@ -269,10 +269,10 @@ impl Leader {
 
     /// Tells the runner; one that has died is noticed and will be told on adoption.
     fn tell(&mut self, report: FromLeader) {
-        if let Some(runner) = &self.runner {
-            if message::send(runner.as_fd(), &report.encode(), &[]).is_err() {
-                self.runner = None;
-            }
+        if let Some(runner) = &self.runner
+            && message::send(runner.as_fd(), &report.encode(), &[]).is_err()
+        {
+            self.runner = None;
         }
     }
 

@@ -90,10 +90,11 @@ impl ClientLink {
         let ready = stream.set_nonblocking(true).is_ok()
             && stream.set_nodelay(true).is_ok()
             && sys::tcp::keepalive(stream.as_fd(), KEEPALIVE_S, KEEPALIVE_S, KEEPALIVE_COUNT).is_ok();
-        if ready && self.candidates.len() < MOST_CANDIDATES {
-            if let Ok(link) = Link::tls_server(Socket::Tcp(stream), config) {
-                self.candidates.push(Candidate { link, early: Vec::new(), until: Instant::now() + HANDSHAKE });
-            }
+        if ready
+            && self.candidates.len() < MOST_CANDIDATES
+            && let Ok(link) = Link::tls_server(Socket::Tcp(stream), config)
+        {
+            self.candidates.push(Candidate { link, early: Vec::new(), until: Instant::now() + HANDSHAKE });
         }
     }
 

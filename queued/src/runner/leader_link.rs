@@ -44,10 +44,10 @@ impl LeaderLink {
 
     /// Tells the leader something.
     pub fn tell(&mut self, told: &ToLeader, descriptors: &[BorrowedFd]) {
-        if let Some(connection) = &self.connection {
-            if message::send(connection.as_fd(), &told.encode(), descriptors).is_err() {
-                self.connection = None;
-            }
+        if let Some(connection) = &self.connection
+            && message::send(connection.as_fd(), &told.encode(), descriptors).is_err()
+        {
+            self.connection = None;
         }
     }
 

@@ -21,7 +21,7 @@ mod session;
 mod shared;
 mod streams;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
@@ -55,6 +55,6 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     for number in [nix::libc::SIGHUP, nix::libc::SIGINT, nix::libc::SIGQUIT, nix::libc::SIGPIPE] {
         sys::signal::ignore(number)?;
     }
-    let listener = UnixListener::from(OwnedFd::from(input));
+    let listener = UnixListener::from(input);
     service::Service::new(options, listener, maker)?.run()
 }

@@ -114,9 +114,10 @@ impl Service {
     }
 
     fn timeout(&self) -> PollTimeout {
-        let orphan = self.orphaned.as_ref().map(|orphaned| {
-            if self.shared.is_idle() { orphaned.since + LONELY } else { orphaned.next_start }
-        });
+        let orphan = self
+            .orphaned
+            .as_ref()
+            .map(|orphaned| if self.shared.is_idle() { orphaned.since + LONELY } else { orphaned.next_start });
         let earliest = self.entering.iter().map(|one| one.until).chain(orphan).min();
         match earliest {
             Some(at) => {
@@ -171,8 +172,7 @@ impl Service {
             return;
         }
         self.shared.set_daemon(Some(writer));
-        self.shared
-            .tell(&FromRunner::Hello { public_key: self.shared.key.public_key(), sessions: self.shared.held() });
+        self.shared.tell(&FromRunner::Hello { public_key: self.shared.key.public_key(), sessions: self.shared.held() });
         self.daemon = Some(Daemon { stream, decoder: Decoder::default(), descriptors: Default::default() });
         self.orphaned = None;
     }
@@ -201,7 +201,7 @@ impl Service {
 
     fn obey_all(&mut self) -> io::Result<()> {
         while let Some(daemon) = &mut self.daemon {
-            let Some(message) = daemon.decoder.next::<ToRunner>()? else {
+            let Some(message) = daemon.decoder.message::<ToRunner>()? else {
                 break;
             };
             let descriptor = match message {

@@ -57,7 +57,8 @@ fn open(shared: &Shared, prepare: Prepare) -> Result<(Assignment, LeaderLink), R
     let failed = |message: String| Refusal { kind: RefusalKind::Failed, message };
     let trust = shared.trust().map_err(|error| failed(format!("{error:#}")))?;
     let assignment = prepare::check(prepare, &host, &shared.options.place, &trust, now_unix())?;
-    let ready = shared.maker.make(&assignment).map_err(|error| failed(format!("cannot make a leader ready: {error}")))?;
+    let ready =
+        shared.maker.make(&assignment).map_err(|error| failed(format!("cannot make a leader ready: {error}")))?;
     let leader = LeaderLink::new(ready.leader, ready.slots).map_err(|error| failed(error.to_string()))?;
     Ok((assignment, leader))
 }
@@ -84,13 +85,19 @@ struct Session {
 
 enum Phase {
     /// The leader is ready; nothing runs.
-    Reserved { until: Instant },
+    Reserved {
+        until: Instant,
+    },
     /// The job runs.
     Running,
     /// The job has ended; its last output is being read, then this is said.
-    Draining { last: Control },
+    Draining {
+        last: Control,
+    },
     /// Everything was said; kept until the client has it.
-    Delivering { until: Instant },
+    Delivering {
+        until: Instant,
+    },
     Over,
 }
 
@@ -166,7 +173,10 @@ impl Session {
         polled.push(PollFd::new(wake.as_fd(), PollFlags::POLLIN));
         for (socket, write) in self.client.waits() {
             let write = write || connected && self.endpoint.wants_transmit();
-            polled.push(PollFd::new(socket, if write { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN }));
+            polled.push(PollFd::new(
+                socket,
+                if write { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN },
+            ));
         }
         let leader_at = polled.len();
         polled.extend(self.leader.connection().map(|leader| PollFd::new(leader, PollFlags::POLLIN)));
@@ -279,10 +289,10 @@ impl Session {
     fn lost(&mut self, how: &Result<Received, LinkError>) {
         self.client.lose(how);
         self.endpoint.lost();
-        if let Phase::Delivering { .. } = self.phase {
-            if self.endpoint.sent_all_acknowledged() {
-                self.phase = Phase::Over;
-            }
+        if let Phase::Delivering { .. } = self.phase
+            && self.endpoint.sent_all_acknowledged()
+        {
+            self.phase = Phase::Over;
         }
     }
 
@@ -415,12 +425,12 @@ impl Session {
     }
 
     fn transmit(&mut self) {
-        if let Some(link) = self.client.current() {
-            if let Err(error) = link.transmit(&mut self.endpoint) {
-                // What the client said before it went is still to be read; reading finds the end.
-                if !matches!(error, LinkError::Io(ref io) if io.kind() == std::io::ErrorKind::BrokenPipe) {
-                    self.lost(&Err(error));
-                }
+        if let Some(link) = self.client.current()
+            && let Err(error) = link.transmit(&mut self.endpoint)
+        {
+            // What the client said before it went is still to be read; reading finds the end.
+            if !matches!(error, LinkError::Io(ref io) if io.kind() == std::io::ErrorKind::BrokenPipe) {
+                self.lost(&Err(error));
             }
         }
     }

@@ -115,8 +115,9 @@ impl Shared {
             return Err(arrival);
         };
         handle.arrivals.try_send(arrival).map_err(|error| match error {
-            std::sync::mpsc::TrySendError::Full(arrival)
-            | std::sync::mpsc::TrySendError::Disconnected(arrival) => arrival,
+            std::sync::mpsc::TrySendError::Full(arrival) | std::sync::mpsc::TrySendError::Disconnected(arrival) => {
+                arrival
+            }
         })?;
         // The counter cannot overflow before the thread reads it; there is nothing else to fail.
         let _ = handle.wake.write(1);
@@ -130,7 +131,8 @@ impl Shared {
 
     /// The job of a session has ended: its slot is free, though its end is not delivered yet.
     pub fn ended(&self, session: &str, busy: f64) {
-        let first = lock(&self.sessions).get_mut(session).is_some_and(|handle| !std::mem::replace(&mut handle.ended, true));
+        let first =
+            lock(&self.sessions).get_mut(session).is_some_and(|handle| !std::mem::replace(&mut handle.ended, true));
         if first {
             self.tell(&FromRunner::Ended { session: session.to_owned(), busy });
         }

@@ -38,14 +38,28 @@ impl Streams {
     }
 
     /// Whether there is something to wait for on this output.
-    pub fn wants(&self, slot: Slot, stream: Stream, leader: &LeaderLink, endpoint: &mut Endpoint, connected: bool) -> bool {
+    pub fn wants(
+        &self,
+        slot: Slot,
+        stream: Stream,
+        leader: &LeaderLink,
+        endpoint: &mut Endpoint,
+        connected: bool,
+    ) -> bool {
         leader.slot(slot).is_some()
             && !self.drained[slot as usize]
             && (stream == Stream::Tty && !connected || !endpoint.room(stream).is_empty())
     }
 
     /// Reads from the job once. Returns false when there was nothing.
-    pub fn pull(&mut self, slot: Slot, stream: Stream, leader: &mut LeaderLink, endpoint: &mut Endpoint, connected: bool) -> bool {
+    pub fn pull(
+        &mut self,
+        slot: Slot,
+        stream: Stream,
+        leader: &mut LeaderLink,
+        endpoint: &mut Endpoint,
+        connected: bool,
+    ) -> bool {
         let Some(descriptor) = leader.slot(slot) else {
             return false;
         };

@@ -72,7 +72,7 @@ impl Host {
     pub fn hear(&mut self) -> FromRunner {
         let mut buffer = [0; 4096];
         loop {
-            if let Some(message) = self.decoder.next().expect("well formed") {
+            if let Some(message) = self.decoder.message().expect("well formed") {
                 return message;
             }
             let count = self.daemon.read(&mut buffer).expect("the runner speaks within its time");
@@ -100,7 +100,12 @@ impl Host {
 
     pub fn warrant(&self, job: &Job) -> Warrant {
         let key = SecretKey::generate();
-        let user = Identity { kind: Kind::Client, cluster: self.authority.cluster(), host: "bluefish".into(), user: "alice".into() };
+        let user = Identity {
+            kind: Kind::Client,
+            cluster: self.authority.cluster(),
+            host: "bluefish".into(),
+            user: "alice".into(),
+        };
         let mut warrant = Warrant::one(&key, job.digest());
         warrant.certificate = Some(self.authority.certify(&key.public_key(), &user, Validity::client(now())));
         warrant
@@ -124,11 +129,17 @@ impl Host {
     /// A client of the session, not started yet.
     pub fn client(&self, session: &str, handed: &[(usize, OwnedFd)]) -> Client {
         let stream = UnixStream::connect(self.directory.join("runner.sock")).expect("the runner listens");
-        let opening = Opening::Session { session: session.into(), handed: handed.iter().map(|(number, _)| *number).collect() };
+        let opening =
+            Opening::Session { session: session.into(), handed: handed.iter().map(|(number, _)| *number).collect() };
         let descriptors = handed.iter().map(|(_, descriptor)| descriptor.as_fd()).collect::<Vec<_>>();
         sys::descriptors::send(stream.as_fd(), &opening.encode(), &descriptors).expect("room in the socket");
         stream.set_nonblocking(true).expect("a socket");
-        Client { link: Link::plain(stream), endpoint: Endpoint::new(Side::Client), session: session.into(), seen: Seen::default() }
+        Client {
+            link: Link::plain(stream),
+            endpoint: Endpoint::new(Side::Client),
+            session: session.into(),
+            seen: Seen::default(),
+        }
     }
 
     /// Runs a job of pipes to its end with this input.
@@ -140,7 +151,7 @@ impl Host {
         client.start(StartInfo::default());
         client.send(Stream::Stdin, input);
         client.endpoint.finish(Stream::Stdin);
-        client.to_the_end()
+        client.see_it_through()
     }
 }
 
@@ -208,7 +219,7 @@ impl Client {
         true
     }
 
-    pub fn to_the_end(mut self) -> Seen {
+    pub fn see_it_through(mut self) -> Seen {
         let is_last = |control: &Control| matches!(control, Control::End(_) | Control::StartFailed(_));
         assert!(self.until(|seen| seen.control.iter().any(is_last)), "cut before the end: {:?}", self.seen);
         self.endpoint.acknowledge_now();

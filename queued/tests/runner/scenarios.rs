@@ -48,7 +48,10 @@ fn death_by_signal_is_told_by_its_name() {
 #[test]
 fn the_surroundings_are_the_jobs_own() {
     let mut host = Host::new("surroundings");
-    let seen = host.run(&["sh", "-c", "pwd; umask; echo $GREETING $QUEUE $QUEUE_HOST $QUEUE_HOME_HOST; ls -l /proc/self/fd | wc -l"], b"");
+    let seen = host.run(
+        &["sh", "-c", "pwd; umask; echo $GREETING $QUEUE $QUEUE_HOST $QUEUE_HOME_HOST; ls -l /proc/self/fd | wc -l"],
+        b"",
+    );
     // Three descriptors, the directory that ls itself reads, and its line "total".
     assert_eq!(text(&seen.stdout), "/tmp\n0027\nhello i redfish bluefish\n5\n");
 }
@@ -70,7 +73,7 @@ fn a_terminal_has_the_clients_size_and_is_the_controlling_one() {
     let mut client = host.client(&session, &[]);
     let size = Size { rows: 33, columns: 77, x_pixels: 0, y_pixels: 0 };
     client.start(StartInfo { size: Some(size), modes: None, foreground: true });
-    let seen = client.to_the_end();
+    let seen = client.see_it_through();
     assert_eq!(text(&seen.tty), "33 77\r\nis a tty\r\n");
 }
 
@@ -87,7 +90,7 @@ fn stop_and_continue_are_told() {
     // The job waits for its line: the end of a job may overtake the word that it went on.
     assert!(client.until(|seen| seen.control.contains(&Control::Continued)));
     client.send(Stream::Tty, b"\n");
-    assert!(text(&client.to_the_end().tty).ends_with("went on\r\n"));
+    assert!(text(&client.see_it_through().tty).ends_with("went on\r\n"));
 }
 
 #[test]
@@ -102,7 +105,7 @@ fn a_background_reader_stops_until_it_is_made_foreground() {
     client.endpoint.control(&Control::Foreground(true)).expect("room");
     client.endpoint.control(&Control::Signal("CONT".into())).expect("room");
     client.send(Stream::Tty, b"me\n");
-    assert!(text(&client.to_the_end().tty).ends_with("got me\r\n"));
+    assert!(text(&client.see_it_through().tty).ends_with("got me\r\n"));
 }
 
 #[test]
@@ -114,7 +117,7 @@ fn a_descriptor_of_the_clients_is_the_jobs_own() {
     let (read, write) = sys::descriptors::pipe().expect("a pipe");
     let mut client = host.client(&session, &[(1, write)]);
     client.start(StartInfo::default());
-    let seen = client.to_the_end();
+    let seen = client.see_it_through();
     let mut output = String::new();
     File::from(read).read_to_string(&mut output).expect("all writers have gone");
     assert_eq!((output.as_str(), seen.stdout.len()), ("straight\n", 0));
@@ -165,7 +168,7 @@ fn a_status_survives_the_runner_and_reaches_the_client_through_the_next() {
     assert_eq!(host.replace_runner(), [session]);
     client.resume(&host);
     client.send(Stream::Stdin, b"all\n");
-    let seen = client.to_the_end();
+    let seen = client.see_it_through();
     assert_eq!(text(&seen.stdout), "before\nafter all\n");
     assert_eq!(outcome(&seen), Some(&Outcome::Exited(7)));
 }
@@ -184,5 +187,5 @@ fn a_job_that_ended_between_two_runners_is_not_forgotten() {
     assert_eq!(host.replace_runner(), [session]);
     client.resume(&host);
     client.endpoint.finish(Stream::Stdin);
-    assert_eq!(outcome(&client.to_the_end()), Some(&Outcome::Exited(9)));
+    assert_eq!(outcome(&client.see_it_through()), Some(&Outcome::Exited(9)));
 }

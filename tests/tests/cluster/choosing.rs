@@ -40,7 +40,8 @@ fn a_loaded_host_gets_nothing_until_it_is_idle_again() {
     assert_eq!(hosts.lines().count(), 50);
     assert_eq!(hosts.lines().filter(|host| *host == "onefish").count(), 0, "{hosts}");
     cluster.load("onefish", 0);
-    until("onefish is used again", PATIENCE, || {
+    // Runnable tasks are smoothed over five seconds: fifty fade below one after twenty.
+    until("onefish is used again", PATIENCE * 2, || {
         (cluster.queue("redfish", &["-n", "--", "hostname"]).success().text() == "onefish").then_some(())
     });
 }

@@ -1,1 +1,150 @@
-//! Written next.
+//! What comes to a host's port and is not from the cluster, or says nothing. None of it may be
+//! felt by those who are.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use queue_tests::cluster::Cluster;
+use queue_tests::process::PATIENCE;
+use queue_tests::wait::until;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use wire::identity::tls::{Expected, client_config};
+use wire::identity::{Authority, ClusterKey, Identity, Kind, SecretKey, Validity, session_name};
+
+use crate::flow::Flow;
+
+#[test]
+fn a_thousand_silent_connections_disturb_nobody() {
+    let cluster = Cluster::up(2);
+    let flow = Flow::start(&cluster, "redfish", "bluefish");
+    // From the very address that the honest client has.
+    let silent: Vec<TcpStream> = cluster.in_network_of("redfish", || (0..1000).map(|_| dial(&cluster)).collect());
+    flow.goes_on();
+    new_sessions_run(&cluster);
+    cluster.until_all_are_open();
+    // In the end each of them is closed.
+    until("the daemon has closed them", PATIENCE, || silent.iter().all(is_closed).then_some(()));
+    flow.goes_on();
+    new_sessions_run(&cluster);
+    flow.ends_well();
+}
+
+#[test]
+fn what_is_not_tls_ends_its_own_connection_only() {
+    let cluster = Cluster::up(2);
+    let flow = Flow::start(&cluster, "redfish", "bluefish");
+    let hello = client_hello(&mut client(&cluster, "queued.queue"));
+    let garbage: [&[u8]; 8] = [
+        b"GET /v1/hosts HTTP/1.1\r\nHost: bluefish\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\n",
+        &[0; 100_000],
+        &[0x16; 40_000],
+        // A record that promises more than there may be, and one that does not go on.
+        &[0x16, 0x03, 0x01, 0xff, 0xff, 1, 2, 3],
+        &[0x16, 0x03, 0x01, 0x01, 0x00, 0x01],
+        &hello[..hello.len() / 2],
+    ];
+    for bytes in garbage {
+        cluster.in_network_of("redfish", || {
+            let mut stream = dial(&cluster);
+            // It may be closed while we still write.
+            let _ = stream.write_all(bytes);
+            assert!(closes(stream), "{:?} was not turned away", bytes.get(..20));
+        });
+        cluster.queue("redfish", &["-n", "-h", "bluefish", "--", "true"]).success();
+    }
+    flow.goes_on();
+    flow.ends_well();
+}
+
+#[test]
+fn a_client_hello_that_comes_byte_by_byte_is_put_together() {
+    let cluster = Cluster::up(2);
+    cluster.in_network_of("redfish", || {
+        let mut client = client(&cluster, "queued.queue");
+        let mut stream = dial(&cluster);
+        let hello = client_hello(&mut client);
+        for byte in &hello {
+            stream.write_all(&[*byte]).expect("the daemon waits for more");
+        }
+        while client.is_handshaking() {
+            client.complete_io(&mut stream).expect("the handshake goes well");
+        }
+        // It is a daemon that has answered.
+        let request = b"POST /v1/notes HTTP/1.1\r\nhost: queued\r\ncontent-length: 2\r\n\r\n{}";
+        client.writer().write_all(request).expect("a buffer");
+        client.complete_io(&mut stream).expect("it is taken");
+        let mut answer = [0; 8];
+        rustls::Stream::new(&mut client, &mut stream).read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1");
+    });
+    cluster.queue("redfish", &["-n", "-h", "bluefish", "--", "true"]).success();
+}
+
+#[test]
+fn a_session_that_nobody_knows_is_turned_away_and_disturbs_nobody() {
+    let cluster = Cluster::up(2);
+    let flow = Flow::start(&cluster, "redfish", "bluefish");
+    for name in [session_name(&[7; 16], 0), session_name(&[8; 16], 12345)] {
+        cluster.in_network_of("redfish", || {
+            let mut client = client(&cluster, &name);
+            let mut stream = dial(&cluster);
+            // As far as it gets.
+            while client.is_handshaking() && client.complete_io(&mut stream).is_ok() {}
+            assert!(closes(stream), "{name} was not turned away");
+        });
+    }
+    flow.goes_on();
+    new_sessions_run(&cluster);
+    flow.ends_well();
+}
+
+fn new_sessions_run(cluster: &Cluster) {
+    for (home, host) in [("redfish", "bluefish"), ("bluefish", "redfish")] {
+        assert_eq!(cluster.queue(home, &["-n", "-h", host, "--", "hostname"]).success().text(), host);
+    }
+}
+
+fn dial(cluster: &Cluster) -> TcpStream {
+    let stream = TcpStream::connect((cluster.address("bluefish"), 7117)).expect("it listens");
+    stream.set_nodelay(true).expect("a socket");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    stream
+}
+
+/// Whether the other side closes it in time, whatever it says before.
+fn closes(mut stream: TcpStream) -> bool {
+    match stream.read_to_end(&mut Vec::new()) {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+/// Whether the other side has closed it.
+fn is_closed(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("a socket");
+    !matches!(stream.peek(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// The client's end of TLS with a certificate of the cluster, as only who has its key can make.
+fn client(cluster: &Cluster, server: &str) -> ClientConnection {
+    let text = std::fs::read_to_string(cluster.key()).expect("the cluster has a key");
+    let authority = Authority::from_cluster_key(&ClusterKey::parse(&text).expect("it is one"));
+    let key = SecretKey::generate();
+    let identity =
+        Identity { kind: Kind::Host, cluster: authority.cluster(), host: "stranger".into(), user: String::new() };
+    let certificate = authority.certify(&key.public_key(), &identity, Validity::host());
+    let expected = Expected { kind: Kind::Host, host: Some("bluefish".into()), user: None };
+    let config: Arc<ClientConfig> =
+        client_config(&authority.trust(), &key, &certificate, expected).expect("they belong together");
+    ClientConnection::new(config, ServerName::try_from(server.to_owned()).expect("a name")).expect("a good config")
+}
+
+fn client_hello(client: &mut ClientConnection) -> Vec<u8> {
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).expect("a vector");
+    hello
+}

@@ -62,6 +62,7 @@ fn everything_arrives_as_it_was_sent() {
         wanted: vec![key],
         spare: vec![key],
         again: vec![key],
+        lost: vec![key],
         more: true,
         crowded: true,
     };

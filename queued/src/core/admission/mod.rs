@@ -326,7 +326,10 @@ impl Admission {
                 if !self.starts.contains_key(&ask.key) {
                     self.estimate.started(now);
                     let (since, phase) = (Some(now), Phase::Reserved { until: now + RESERVATION });
-                    self.begin(ask.key.clone(), Start { user: ask.user, queue: ask.queue, slot: ask.slot, since, phase });
+                    self.begin(
+                        ask.key.clone(),
+                        Start { user: ask.user, queue: ask.queue, slot: ask.slot, since, phase },
+                    );
                 }
                 Action::Accept { key: ask.key, rank }
             }

@@ -64,12 +64,7 @@ impl Waiting {
     /// Whom a free slot of `queue` goes to: the highest priority, then the user with least
     /// running here, then in turn. Whoever holds an offer already is left out, and goes to
     /// the end of its equals.
-    pub fn next(
-        &mut self,
-        queue: &QueueName,
-        running: &HashMap<UserName, u32>,
-        offers: &Offers,
-    ) -> Option<Waiter> {
+    pub fn next(&mut self, queue: &QueueName, running: &HashMap<UserName, u32>, offers: &Offers) -> Option<Waiter> {
         let waiter = self
             .waiters
             .iter_mut()
@@ -85,9 +80,8 @@ impl Waiting {
 
     /// It did not take what was offered: nobody waits there any more, unless it has asked again.
     pub fn forget(&mut self, lapsed: &Waiter) {
-        self.waiters.retain(|waiter| {
-            !waiter.is(&lapsed.home, &lapsed.queue, &lapsed.user) || waiter.renewed > lapsed.renewed
-        });
+        self.waiters
+            .retain(|waiter| !waiter.is(&lapsed.home, &lapsed.queue, &lapsed.user) || waiter.renewed > lapsed.renewed);
     }
 
     pub fn expire(&mut self, now: Millis) {

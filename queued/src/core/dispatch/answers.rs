@@ -107,10 +107,7 @@ impl Dispatcher {
                 job.cannot.push((host, Refusal { kind: RefusalKind::Failed, message: refusal.message }));
             }
             (
-                RefusalKind::NotFound
-                | RefusalKind::NotExecutable
-                | RefusalKind::NoDirectory
-                | RefusalKind::Failed,
+                RefusalKind::NotFound | RefusalKind::NotExecutable | RefusalKind::NoDirectory | RefusalKind::Failed,
                 _,
             ) => job.cannot.push((host, refusal)),
         }
@@ -122,19 +119,10 @@ impl Dispatcher {
         self.pump_job(now, id, actions);
     }
 
-    pub(super) fn silent(
-        &mut self,
-        now: Millis,
-        id: JobId,
-        host: usize,
-        silence: Silence,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn silent(&mut self, now: Millis, id: JobId, host: usize, silence: Silence, actions: &mut Vec<Action>) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         match &job.phase {
-            Phase::Asking { question, number, .. }
-                if question.host == host && job.submission.work == Work::Session =>
-            {
+            Phase::Asking { question, number, .. } if question.host == host && job.submission.work == Work::Session => {
                 let until = match silence {
                     Silence::Late => now + RESERVATION,
                     Silence::Lost => now,
@@ -155,9 +143,7 @@ impl Dispatcher {
     fn reason(&self, job: &Job, host: usize, rank: f64) -> String {
         let rule = self.hosts.rule(host, job.queue);
         let (mut chosen, runner_up) = match &job.phase {
-            Phase::Asking { question, .. } if question.host == host => {
-                (question.figures, question.runner_up.as_ref())
-            }
+            Phase::Asking { question, .. } if question.host == host => (question.figures, question.runner_up.as_ref()),
             Phase::Asking { .. } | Phase::InLine => (self.hosts[host].figures(job.queue), None),
         };
         if let Some(busy) = Figures::busy_of_share(rank, chosen.cpus, chosen.speed) {

@@ -40,10 +40,10 @@ use super::admission::Slot;
 use super::names::{HostName, JobId, QueueName, UserName};
 use super::random::Random;
 use super::time::Millis;
+use answers::Silence;
 use host::QueueNumber;
 use hosts::Hosts;
 use lanes::{LaneKey, Lanes, Place};
-use answers::Silence;
 use search::Question;
 
 /// How long a host may take to answer.
@@ -103,7 +103,11 @@ struct Job {
 enum Phase {
     InLine,
     /// `number` is the question's at its host.
-    Asking { question: Question, number: u64, deadline: Millis },
+    Asking {
+        question: Question,
+        number: u64,
+        deadline: Millis,
+    },
 }
 
 /// What was to come until a deadline.
@@ -224,13 +228,7 @@ impl Dispatcher {
         }
     }
 
-    fn hosts_changed(
-        &mut self,
-        now: Millis,
-        changed: Vec<HostNews>,
-        gone: Vec<HostName>,
-        actions: &mut Vec<Action>,
-    ) {
+    fn hosts_changed(&mut self, now: Millis, changed: Vec<HostNews>, gone: Vec<HostName>, actions: &mut Vec<Action>) {
         for name in gone {
             if let Some(host) = self.hosts.number(&name) {
                 self.hosts.forget(host);
@@ -266,14 +264,7 @@ impl Dispatcher {
         }
     }
 
-    fn ended(
-        &mut self,
-        now: Millis,
-        id: JobId,
-        name: &HostName,
-        rank: Option<f64>,
-        actions: &mut Vec<Action>,
-    ) {
+    fn ended(&mut self, now: Millis, id: JobId, name: &HostName, rank: Option<f64>, actions: &mut Vec<Action>) {
         let Some(host) = self.hosts.number(name) else { return };
         if self.placed.get(&id).is_none_or(|placed| placed.host != host) {
             return;

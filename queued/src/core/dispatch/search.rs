@@ -43,7 +43,7 @@ impl Dispatcher {
             let runner_up = runner_up.map(|(host, rank)| (host, hosts[host].figures(job.queue), rank));
             Next::Ask(Question { host, figures, runner_up, slot: Slot::Counted })
         };
-                let takes_any = lane.takes_any();
+        let takes_any = lane.takes_any();
         let able = || {
             let views = hosts.views(job.queue).iter().enumerate();
             views.filter(|(number, _)| takes_any || admits(lane, &hosts[*number]))

@@ -50,9 +50,7 @@ impl ClockDifference {
     /// This measurement or the one before: the closer one, as long as it is not old.
     pub fn or_earlier(self, earlier: Option<ClockDifference>) -> ClockDifference {
         match earlier {
-            Some(earlier)
-                if earlier.error_ms < self.error_ms && self.measured.since(earlier.measured) < WORTH =>
-            {
+            Some(earlier) if earlier.error_ms < self.error_ms && self.measured.since(earlier.measured) < WORTH => {
                 earlier
             }
             _ => self,

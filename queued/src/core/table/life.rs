@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use wire::exchange::{Departure, Introduction, Manner};
 
+use super::Table;
 use super::claim::{ClaimId, Instant, version_of};
 use super::event::Action;
 use super::roster::Gone;
 use super::spread::Haste;
-use super::Table;
 use crate::core::time::Millis;
 
 /// How this host's life in the cluster goes.

@@ -70,6 +70,8 @@ pub struct Table {
     publisher: Publisher,
     clock: Option<OwnClock>,
     random: Random,
+    /// When other sources were last tried.
+    tried: Millis,
     out: Vec<Action>,
     changed: bool,
 }
@@ -87,6 +89,7 @@ impl Table {
             publisher: Publisher::default(),
             clock: None,
             random: Random::new(seed),
+            tried: Millis(0),
             out: Vec::new(),
             changed: false,
         }
@@ -160,6 +163,7 @@ impl Table {
         if self.publication_at().is_some_and(|at| at <= now) {
             self.publish(now, 0, Haste::Ordinary);
             self.ask_for_overdue(now);
+            self.try_others(now);
             self.roster.sweep(now);
         }
         self.give_up_hanging(now);

@@ -59,6 +59,8 @@ pub(super) struct Neighbour {
     pub spare: BTreeSet<Key>,
     /// Hosts to hear of again.
     pub again: BTreeSet<Key>,
+    /// Hosts that the way to is lost.
+    pub lost: BTreeSet<Key>,
     /// Something does not wait for its turn.
     pub urgent: bool,
     /// The peer has more to tell than it said.
@@ -170,6 +172,7 @@ impl Neighbours {
             wanted: BTreeSet::new(),
             spare: BTreeSet::new(),
             again: BTreeSet::new(),
+            lost: BTreeSet::new(),
             urgent: false,
             more: false,
             last_sent: now,
@@ -203,14 +206,13 @@ impl Neighbours {
 }
 
 impl Neighbour {
-    /// Whether there is something that is worth a request of its own. What the peer need not
-    /// tell us does not count: it travels with the next message.
+    /// Whether there is something that is worth a request of its own. What the peer need or need
+    /// not tell us does not count: it travels with the next message.
     pub fn has_news(&self) -> bool {
         !self.greeted
             || self.more
-            || !(self.missing.is_empty() && self.wanted.is_empty() && self.again.is_empty())
-            || self.acquainted
-                && !(self.pending.is_empty() && self.doubts.is_empty() && self.departures.is_empty())
+            || !(self.missing.is_empty() && self.wanted.is_empty() && self.lost.is_empty())
+            || self.acquainted && !(self.pending.is_empty() && self.doubts.is_empty() && self.departures.is_empty())
     }
 
     /// When the next request may go: `None` while one is under way, there is no way to send

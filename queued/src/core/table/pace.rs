@@ -18,6 +18,8 @@ pub(super) const BETWEEN_EXCHANGES: Duration = Duration::from_millis(500);
 pub(super) const EXCHANGES_AT_ONCE: u32 = 3;
 /// A daemon that nobody connects to asks for news this often.
 pub(super) const POLL: Duration = Duration::from_secs(2);
+/// How often another neighbour may try to be quicker than the source for a host.
+pub(super) const TRIAL: Duration = Duration::from_secs(60);
 /// Every so often all is told again to a neighbour, should anything have been missed.
 pub(super) const TELL_ALL: Duration = Duration::from_secs(600);
 /// How often a peer is told the wall clock.

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Table;
 use super::claim::ClaimId;
 use super::event::{Action, ConnectionId};
 use super::pace::{self, STANDING};
-use super::Table;
 use crate::core::random::Random;
 use crate::core::time::Millis;
 
@@ -48,13 +48,7 @@ pub(super) struct Way {
 impl Peers {
     /// These are configured; all are tried at once.
     pub fn new(configured: Vec<String>) -> Self {
-        Self {
-            configured,
-            found: BTreeMap::new(),
-            dials: BTreeMap::new(),
-            choose_at: Some(Millis(0)),
-            probe_at: None,
-        }
+        Self { configured, found: BTreeMap::new(), dials: BTreeMap::new(), choose_at: Some(Millis(0)), probe_at: None }
     }
 
     /// Other peers are configured.

@@ -102,9 +102,8 @@ impl Publisher {
 impl Told {
     fn is_outdated(&self, card: &Card, now: &Figures) -> bool {
         let (cpus, memory) = (f64::from(card.cpus.max(1)), card.memory_mib as f64);
-        let demand = |figures: &Figures| {
-            (f64::from(figures.runnable_tenths) / 10.0 + f64::from(figures.starting) + 1.0) / cpus
-        };
+        let demand =
+            |figures: &Figures| (f64::from(figures.runnable_tenths) / 10.0 + f64::from(figures.starting) + 1.0) / cpus;
         let load = |figures: &Figures| (f64::from(figures.load1_hundredths) / 100.0 + 1.0) / cpus;
         // Below one task per CPU the rank is 1 whatever happens, but which of the idle hosts
         // has most free CPUs still decides; there a tenth of the CPUs counts.

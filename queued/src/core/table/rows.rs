@@ -231,7 +231,10 @@ impl Table {
         }
         HostRow {
             age_ms: candidate.age.as_millis() as u64,
-            clock_difference_ms: host.and_then(|host| host.clock).filter(|_| !candidate.this_host).map(|clock| clock.ms),
+            clock_difference_ms: host
+                .and_then(|host| host.clock)
+                .filter(|_| !candidate.this_host)
+                .map(|clock| clock.ms),
             this_host: candidate.this_host,
             unavailable: candidate.unavailable.as_ref().map(Unavailable::to_string),
             record,

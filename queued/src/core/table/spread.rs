@@ -7,8 +7,8 @@
 //! one may have been quicker by luck, and a tree of such ways would be without news until
 //! somebody happened to ask.
 //!
-//! When a source goes, a daemon asks all neighbours again; one that is asked by its own source
-//! has lost the way too, and asks on. A record that ends a doubt is told to all, spared or not.
+//! When a source goes, a daemon tells all neighbours that it has lost the way; one that hears this
+//! from its own source has lost it too, and asks on. A record that ends a doubt is told to all, spared or not.
 
 use std::sync::Arc;
 
@@ -124,22 +124,48 @@ impl Table {
     pub(super) fn asked_again(&mut self, now: Millis, id: ClaimId, from: Slot) {
         let claim = &mut self.roster[id];
         claim.account.spared.remove(from);
-        let missed = claim.age(now) < pace::RECENT && !claim.account.known.contains(from);
-        if claim.account.source == Some(from) {
-            self.ask_again(id);
-        }
-        if missed {
+        if claim.age(now) < pace::RECENT && !claim.account.known.contains(from) {
             self.tell(id, from.into(), Haste::Ordinary);
         }
     }
 
+    /// A neighbour has lost the way to this host. If that was our way, too, it is lost.
+    pub(super) fn asked_for_way(&mut self, now: Millis, id: ClaimId, from: Slot) {
+        self.asked_again(now, id, from);
+        if self.roster[id].account.source == Some(from) {
+            self.seek_source(id);
+        }
+    }
+
     /// Nobody is the source for this host any more: every neighbour shall tell of it.
-    pub(super) fn ask_again(&mut self, id: ClaimId) {
+    pub(super) fn seek_source(&mut self, id: ClaimId) {
         let claim = &mut self.roster[id];
         claim.account.source = None;
         for slot in claim.account.sparing.take().iter() {
             self.neighbours[slot].spare.remove(&claim.key);
-            self.neighbours[slot].again.insert(claim.key);
+            self.neighbours[slot].lost.insert(claim.key);
+        }
+    }
+
+    /// Lets other neighbours try to be quicker than the sources: so the trees stay flat, and none
+    /// that was there first carries the most for ever. Each source is tried once a
+    /// [`pace::TRIAL`].
+    pub(super) fn try_others(&mut self, now: Millis) {
+        let since = now.since(self.tried);
+        self.tried = now;
+        let chance = since.as_secs_f64() / pace::TRIAL.as_secs_f64();
+        for (_, claim) in self.roster.claims_mut() {
+            if self.random.fraction() >= chance {
+                continue;
+            }
+            let spare = claim.account.sparing.iter().filter(|&slot| self.neighbours[slot].visits);
+            let spare: Vec<Slot> = spare.collect();
+            if !spare.is_empty() {
+                let slot = spare[self.random.below(spare.len() as u64) as usize];
+                claim.account.sparing.remove(slot);
+                self.neighbours[slot].spare.remove(&claim.key);
+                self.neighbours[slot].again.insert(claim.key);
+            }
         }
     }
 
@@ -152,7 +178,7 @@ impl Table {
         };
         let ids: Vec<ClaimId> = self.roster.claims().filter_map(is_overdue).collect();
         for id in ids {
-            self.ask_again(id);
+            self.seek_source(id);
         }
     }
 
@@ -213,7 +239,7 @@ impl Table {
         let its = |(id, claim): (ClaimId, &Claim)| (claim.account.source == Some(slot)).then_some(id);
         let orphans: Vec<ClaimId> = self.roster.claims().filter_map(its).collect();
         for id in orphans {
-            self.ask_again(id);
+            self.seek_source(id);
         }
     }
 

@@ -40,6 +40,7 @@ impl Table {
         message.wanted = take(&mut neighbour.wanted);
         message.spare = take(&mut neighbour.spare);
         message.again = take(&mut neighbour.again);
+        message.lost = take(&mut neighbour.lost);
         if !neighbour.acquainted {
             // Whether it needs cards or figures shows in its first message.
             message.introductions.extend(self.publisher.told());
@@ -114,6 +115,9 @@ impl Table {
         for id in self.found(&message.again) {
             self.asked_again(now, id, slot);
         }
+        for id in self.found(&message.lost) {
+            self.asked_for_way(now, id, slot);
+        }
         let missing = self.found(&message.wanted);
         let keys: Vec<Key> = missing.into_iter().map(|id| self.roster[id].key).collect();
         let neighbour = &mut self.neighbours[slot];
@@ -125,7 +129,14 @@ impl Table {
         keys.iter().filter_map(|&key| self.roster.find(key)).collect()
     }
 
-    fn hear_greeting(&mut self, now: Millis, host: &Arc<str>, from: Option<Slot>, message: &Message, round_trip: Option<Duration>) {
+    fn hear_greeting(
+        &mut self,
+        now: Millis,
+        host: &Arc<str>,
+        from: Option<Slot>,
+        message: &Message,
+        round_trip: Option<Duration>,
+    ) {
         if let (Some(own), Some(clock_us)) = (self.clock, message.clock_us) {
             let difference = own.difference(now, clock_us, round_trip.unwrap_or(UNMEASURED));
             if let Some(host) = self.roster.host_mut(host) {

@@ -8,12 +8,26 @@ use crate::core::admission::{self, Admission, Ask, Key, QueueRule};
 /// What is under way.
 #[derive(Debug, Clone)]
 pub enum Message {
-    Ask { host: usize, ask: Ask },
-    Answer { home: usize, event: Event },
-    ToHost { host: usize, event: admission::Event },
+    Ask {
+        host: usize,
+        ask: Ask,
+    },
+    Answer {
+        home: usize,
+        event: Event,
+    },
+    ToHost {
+        host: usize,
+        event: admission::Event,
+    },
     /// The client connects, unless it has died.
-    Connect { host: usize, key: Key },
-    News { host: usize },
+    Connect {
+        host: usize,
+        key: Key,
+    },
+    News {
+        host: usize,
+    },
 }
 
 impl Message {
@@ -259,8 +273,7 @@ impl Cluster {
             Message::News { host } => {
                 let state = self.hosts[host].state(self.now);
                 for home in 0..self.homes.len() {
-                    let news =
-                        HostNews { host: name(host), state: state.clone(), heard: self.now, unavailable: None };
+                    let news = HostNews { host: name(host), state: state.clone(), heard: self.now, unavailable: None };
                     self.home_does(home, Event::HostsChanged { changed: vec![news], gone: Vec::new() });
                 }
             }

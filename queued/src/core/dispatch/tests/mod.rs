@@ -25,7 +25,8 @@ struct Home {
 impl Home {
     /// The dispatcher of `redfish`, which knows these hosts.
     fn knowing(hosts: &[HostNews]) -> Self {
-        let mut home = Self { dispatcher: Dispatcher::new("redfish".into(), 7), now: Millis(1000), actions: VecDeque::new() };
+        let mut home =
+            Self { dispatcher: Dispatcher::new("redfish".into(), 7), now: Millis(1000), actions: VecDeque::new() };
         home.feed(Event::HostsChanged { changed: hosts.to_vec(), gone: Vec::new() });
         home
     }

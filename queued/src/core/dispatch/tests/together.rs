@@ -119,11 +119,8 @@ fn settle(cluster: &mut Cluster) {
     for _ in 0..400 {
         let until = cluster.now + Duration::from_secs(7);
         while cluster.step(until) {}
-        let running: Vec<(Key, usize)> = cluster
-            .held
-            .iter()
-            .flat_map(|(key, hosts)| hosts.iter().map(|host| (key.clone(), *host)))
-            .collect();
+        let running: Vec<(Key, usize)> =
+            cluster.held.iter().flat_map(|(key, hosts)| hosts.iter().map(|host| (key.clone(), *host))).collect();
         if running.is_empty() && cluster.homes.iter().all(|home| home.jobs.is_empty()) {
             return;
         }
