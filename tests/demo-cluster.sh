@@ -66,7 +66,7 @@ eventually() { # COMMAND...
 }
 ended() { [[ ! -e /proc/$1/stat ]] || grep -q ') Z ' "/proc/$1/stat"; } # CHILD, before it is waited for
 gone() { ! ps -p "${1// /,}"; } # PROCESSES
-milliseconds() { echo $((${EPOCHREALTIME/./} / 1000)); }
+milliseconds() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
 # --- both kinds of hosts -------------------------------------------------------------------------------------------
 
@@ -262,11 +262,11 @@ exec_is_fast() {
     local -a times=()
     local round begun middle
     for ((round = 0; round < 21; round++)); do
-        begun=${EPOCHREALTIME/./}
+        begun=${EPOCHREALTIME/[.,]/}
         "$demo" exec redfish -- true
-        middle=${EPOCHREALTIME/./}
+        middle=${EPOCHREALTIME/[.,]/}
         true_alone
-        times+=($((2 * middle - begun - ${EPOCHREALTIME/./})))
+        times+=($((2 * middle - begun - ${EPOCHREALTIME/[.,]/})))
     done
     mapfile -t times < <(printf '%s\n' "${times[@]}" | sort -n)
     # The least, since others may be busy here.

@@ -7,6 +7,7 @@ everything; there `enter` returns. So our programs and the peers are started by 
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,9 +54,11 @@ class Cluster:
         self.size = (["--bare"] if bare else []) + [str(hosts)]
 
     def __enter__(self):
+        # Asked to end, remove the hosts first.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.demo("up", *self.size)
         # The peers' user must be able to read it, unlike the cluster's own directory.
-        self.directory = tempfile.mkdtemp(prefix="queue-bench-")
+        self.directory = tempfile.mkdtemp(prefix="queue-bench-", dir="/tmp")
         os.chmod(self.directory, 0o755)
         return self
 

@@ -7,8 +7,9 @@
 #       key               the cluster key (not with --bare)
 #       switch            process and start time of the holder of the bridge's namespace   (root only)
 #       enter             what `exec` runs, see enter.c                                     (root only)
-#       HOST/address      and loadavg, boot_id, init (process, start time), booted, boot.log (root only)
+#       HOST/address      and cgroup, loadavg, boot_id, init (process, start time), booted, boot.log (root only)
 #       HOST/{state,config,run,tmp}, HOST/queued.log
+#   BASE/.NAME.down/      the same while `down` is under way
 
 base=${TMPDIR:-/tmp}/queue-demo-$EUID
 name=${DEMO_CLUSTER:-demo}
@@ -98,7 +99,7 @@ host_name() { # NUMBER, from 1
 # What tells one host's programs from another's: directories of its own, our programs first.
 set_environment() { # HOST
     export XDG_STATE_HOME=$cluster/$1/state XDG_CONFIG_HOME=$cluster/$1/config XDG_RUNTIME_DIR=$cluster/$1/run
-    export TMPDIR=$cluster/$1/tmp PATH=$programs:$PATH
+    export TMPDIR=$cluster/$1/tmp PATH=$programs:$callers_path
 }
 
 # A start is over when the daemon listens; its namespace's table says so without a question to the daemon.

@@ -25,11 +25,11 @@ make_key() {
 start_daemon() { # HOST
     local log=$cluster/$1/queued.log now begun seen
     ! listens "$1" || return 0
-    (run_on "$1" -d queued) </dev/null >>"$log" 2>&1 9<&- || refuse "$FAILED" "host $1: $(tail -n 1 "$log")"
-    begun=${EPOCHREALTIME/./} seen=$begun
+    (run_on "$1" apart queued) </dev/null >>"$log" 2>&1 9<&- || refuse "$FAILED" "host $1: $(tail -n 1 "$log")"
+    begun=${EPOCHREALTIME/[.,]/} seen=$begun
     while ! listens "$1"; do
         sleep 0.01
-        now=${EPOCHREALTIME/./}
+        now=${EPOCHREALTIME/[.,]/}
         ! processes_in_role "$1" daemon >/dev/null || seen=$now
         ((now - seen < 1000000)) || refuse "$FAILED" "host $1: queued has ended: $(tail -n 3 "$log")"
         ((now - begun < 10000000)) || refuse "$FAILED" "host $1: queued does not listen on its socket after 10 s; see $log"

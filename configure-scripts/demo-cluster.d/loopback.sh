@@ -63,12 +63,10 @@ end_hosts() {
     ((empty == 3)) || refuse "$FAILED" "processes do not die: ${!dying[*]}"
 }
 
-run_on() { # HOST [-d] COMMAND...: becomes the command, or with -d starts it apart from us
+run_on() { # HOST here|apart COMMAND...: becomes the command, or starts it as a daemon
+    local place=$2
     set_environment "$1"
-    shift
-    if [[ $1 == -d ]]; then
-        shift
-        exec setsid --fork "$@"
-    fi
+    shift 2
+    [[ $place == here ]] || exec setsid --fork "$@"
     exec -- "$@"
 }

@@ -134,7 +134,7 @@ start_host() { # HOST: everything but the network and the daemon
     setsid /bin/sh -c '
         [ -z "$1" ] || echo 0 >"$1/cgroup.procs" || exit
         shift
-        exec unshare --net --uts --mount --pid ${1:+--cgroup} -- /bin/sh -c "\"\$@\" &" sh "$@"
+        exec unshare --net --uts --mount --pid --cgroup -- /bin/sh -c "\"\$@\" &" sh "$@"
     ' sh "$group" "$here/init.sh" "$1" "$directory" "$cluster/hosts" "$(cgroup_mount)" \
         </dev/null >"$directory/boot.log" 2>&1 9<&-
 }
@@ -167,7 +167,7 @@ end_cgroup() { # [HOST]
 # All fields move: VALUE tasks run, and the one that reads the file, which the kernel counts too. Always the same length
 # and written at once, so that a reader sees the old line or the new one.
 write_load() { # HOST VALUE
-    local line runnable
+    local line runnable LC_ALL=C # a decimal point, whatever the caller's language
     printf -v runnable %.0f "$2"
     printf -v line '%.2f %.2f %.2f %d/%d 1' "$2" "$2" "$2" $((runnable + 1)) $((runnable + 100))
     printf '%-63s\n' "$line" >"$cluster/$1/loadavg.new"
@@ -222,12 +222,12 @@ processes_of() { # HOST: prints their numbers, as we see them
     return 0
 }
 
-run_on() { # HOST [-d] COMMAND...: becomes the command, or with -d starts it apart from us
-    local host=$1 group apart=()
-    shift
-    [[ $1 != -d ]] || { apart=(-d) && shift; }
+run_on() { # HOST here|apart COMMAND...: becomes the command, or starts it as a daemon
+    local host=$1 group option=()
+    [[ $2 == here ]] || option=(-d)
+    shift 2
     require_running "$host" "$NOT_RUN"
     read -r group <"$cluster/$host/cgroup"
     set_environment "$host"
-    exec "$cluster/enter" "${apart[@]}" "$process" "$PWD" "$group" "$@"
+    exec "$cluster/enter" "${option[@]}" "$process" "$PWD" "$group" "$@"
 }

@@ -230,7 +230,7 @@ fn await_byte(ready: &OwnedFd) -> Readiness {
     }
 }
 
-/// The last line that a daemon wrote before it gave up.
+/// The sentence that a daemon wrote before it gave up.
 fn last_words(mut stderr: ChildStderr) -> Option<String> {
     let mut text = Vec::new();
     let deadline = Instant::now() + SILENCE;
@@ -246,9 +246,13 @@ fn last_words(mut stderr: ChildStderr) -> Option<String> {
             Ok(count) => text.extend_from_slice(&buffer[..count]),
         }
     }
-    let text = String::from_utf8_lossy(&text);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
-    Some(printable(line.trim().strip_prefix("queued: ").unwrap_or(line.trim())))
+    sentence_of(&String::from_utf8_lossy(&text)).map(printable)
+}
+
+/// What it ended with; lines below that cite a file and are for its own reader.
+fn sentence_of(text: &str) -> Option<&str> {
+    let ended_with = text.lines().rev().find_map(|line| line.strip_prefix("queued: "));
+    ended_with.or_else(|| text.lines().rev().find(|line| !line.trim().is_empty())).map(str::trim)
 }
 
 const DAEMON: &str = "queued";
@@ -313,6 +317,14 @@ mod tests {
         drop(UnixListener::bind(&path).expect("a socket"));
         assert!(is_absent(&dial(&path, Instant::now()).expect_err("nobody listens")));
         std::fs::remove_dir_all(&directory).expect("ours");
+    }
+
+    #[test]
+    fn a_daemons_last_words_are_its_sentence_and_not_what_it_cites() {
+        let cited = "WARN something\nqueued: a.toml:2:1: unknown field `x`\n  2 | x = 3\n      ^\n";
+        assert_eq!(sentence_of(cited), Some("a.toml:2:1: unknown field `x`"));
+        assert_eq!(sentence_of("one\n  two \n\n"), Some("two"));
+        assert_eq!(sentence_of("\n"), None);
     }
 
     #[test]

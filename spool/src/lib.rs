@@ -3,7 +3,7 @@
 //!
 //! Everything here is pure: no clock, no file, no network. The caller says what happened,
 //! makes the record that comes out durable, and only then answers anybody. Where the
-//! records are kept is another matter. The paper is §4 of the design.
+//! records are kept is another matter. There is no other paper: the tables below are it.
 //!
 //! # The states of a job
 //!

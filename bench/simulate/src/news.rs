@@ -1,14 +1,17 @@
 //! When a simulated host tells the others: the rule of the host table, without its gossip.
-//! A record is published anew when the rank has changed by a tenth or a gate has opened or
-//! shut, at most twice a second (less often where many hosts are busy, so that a daemon's
-//! share of the traffic has a bound), and every 15 s anyway.
+//!
+//! A record is published anew when the tasks that want a CPU have changed by a tenth of the
+//! CPUs, or by a tenth where there are more tasks than CPUs; at most twice a second (less
+//! often where many hosts are busy, so that a daemon's share of the traffic has a bound); and
+//! every 15 s anyway. It is under way for up to as long as the table reckons with.
 
 use std::time::Duration;
 
-use wire::news::{HostState, QueueState};
-
-use queued::core::rank::{Figures, RankRule};
 use queued::core::time::Millis;
+use wire::news::HostState;
+
+/// The longest time between two records.
+const LONGEST: Duration = Duration::from_secs(15);
 
 /// The shortest time between two records in a cluster of so many busy hosts.
 fn shortest(hosts: usize) -> Duration {
@@ -19,9 +22,6 @@ fn shortest(hosts: usize) -> Duration {
 pub fn under_way(hosts: usize) -> Duration {
     Duration::from_millis(1000 + 3 * hosts.min(1000) as u64)
 }
-
-/// The longest time between two records.
-pub const LONGEST: Duration = Duration::from_secs(15);
 
 /// Remembers what the others were told last.
 #[derive(Debug, Clone)]
@@ -35,8 +35,7 @@ pub struct Publisher {
 #[derive(Debug, Clone)]
 struct Told {
     at: Millis,
-    rank: f64,
-    open: Vec<bool>,
+    demand: f64,
 }
 
 impl Publisher {
@@ -44,23 +43,20 @@ impl Publisher {
         Self { shortest: shortest(hosts), last: None, held_back: false }
     }
 
-    /// Whether `state` is to be published now; if so it is taken as published. Call after
-    /// every change, after every reading of the load, and at the deadline.
+    /// Whether `state` is to be published now; if so it is taken as published.
     pub fn due(&mut self, now: Millis, state: &HostState) -> bool {
-        let rank = share(state);
+        let demand = (state.runnable + f64::from(state.starting) + 1.0) / f64::from(state.cpus.max(1));
         let due = match &self.last {
             None => true,
             Some(last) => {
                 let age = now.since(last.at);
-                let changed = (rank - last.rank).abs() >= last.rank * 0.1
-                    || !state.queues.iter().map(is_open).eq(last.open.iter().copied());
+                let changed = (demand - last.demand).abs() >= 0.1 * last.demand.max(1.0);
                 self.held_back = changed && age < self.shortest;
                 age >= LONGEST || changed && age >= self.shortest
             }
         };
         if due {
-            let open = state.queues.iter().map(is_open).collect();
-            self.last = Some(Told { at: now, rank, open });
+            self.last = Some(Told { at: now, demand });
         }
         due
     }
@@ -72,53 +68,41 @@ impl Publisher {
     }
 }
 
-/// The rank of a host by its own record and the default rule.
-fn share(state: &HostState) -> f64 {
-    let busy = state.runnable + f64::from(state.starting);
-    let figures = Figures { busy, cpus: state.cpus, speed: state.speed, ..Figures::default() };
-    figures.rank(RankRule::Share)
-}
-
-fn is_open(queue: &QueueState) -> bool {
-    queue.shut.is_none() && queue.limit.is_none_or(|limit| queue.running < limit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn state(runnable: f64, running: u32) -> HostState {
-        let queue = QueueState { queue: "wait".into(), running, limit: Some(4), shut: None };
-        HostState { runnable, cpus: 4, speed: 1.0, queues: vec![queue], ..HostState::default() }
+    fn state(runnable: f64) -> HostState {
+        HostState { runnable, cpus: 20, speed: 1.0, ..HostState::default() }
     }
 
     #[test]
-    fn a_tenth_or_a_gate_is_news_and_less_is_not() {
+    fn a_tenth_is_news_and_less_is_not() {
         let mut publisher = Publisher::new(1);
-        assert!(publisher.due(Millis(0), &state(4.0, 0)));
-        assert!(!publisher.due(Millis(600), &state(4.4, 0)), "under a tenth");
-        assert!(publisher.due(Millis(700), &state(4.6, 0)), "over a tenth");
-        assert!(publisher.due(Millis(1300), &state(4.6, 4)), "full");
-        assert!(publisher.due(Millis(1900), &state(4.6, 3)), "open again");
-        assert!(!publisher.due(Millis(9000), &state(4.6, 2)), "one more slot is no gate");
+        assert!(publisher.due(Millis(0), &state(4.0)));
+        assert!(!publisher.due(Millis(600), &state(5.0)), "a twentieth of the CPUs");
+        assert!(publisher.due(Millis(700), &state(6.0)), "a tenth of them");
+        assert!(publisher.due(Millis(1300), &state(39.0)));
+        assert!(!publisher.due(Millis(1900), &state(42.0)), "under a tenth of the tasks");
+        assert!(publisher.due(Millis(1900), &state(43.0)));
     }
 
     #[test]
-    fn below_saturation_no_host_has_news() {
+    fn every_fifteen_seconds_there_is_news_anyway() {
         let mut publisher = Publisher::new(1);
-        assert!(publisher.due(Millis(0), &state(0.0, 0)));
-        assert!(!publisher.due(Millis(1000), &state(3.0, 3)));
+        assert!(publisher.due(Millis(0), &state(0.0)));
+        assert!(!publisher.due(Millis(14_999), &state(0.0)));
         assert_eq!(publisher.next_deadline(), Millis(15_000));
-        assert!(publisher.due(Millis(15_000), &state(3.0, 3)));
+        assert!(publisher.due(Millis(15_000), &state(0.0)));
     }
 
     #[test]
     fn a_change_too_soon_is_published_half_a_second_after_the_last() {
         let mut publisher = Publisher::new(1);
-        assert!(publisher.due(Millis(0), &state(0.0, 0)));
-        assert!(!publisher.due(Millis(100), &state(9.0, 0)));
+        assert!(publisher.due(Millis(0), &state(0.0)));
+        assert!(!publisher.due(Millis(100), &state(9.0)));
         assert_eq!(publisher.next_deadline(), Millis(500));
-        assert!(publisher.due(Millis(500), &state(9.0, 0)));
+        assert!(publisher.due(Millis(500), &state(9.0)));
         assert_eq!(publisher.next_deadline(), Millis(15_500));
     }
 }

@@ -24,7 +24,6 @@ pub struct Shipped {
 pub struct Counts {
     pub placed: u64,
     pub asked: u64,
-    pub news: u64,
 }
 
 struct Home {
@@ -44,16 +43,47 @@ struct Host {
 }
 
 pub enum Message {
-    Ask { host: usize, ask: Box<Ask> },
-    Reserved { host: usize, key: Key, rank: f64 },
-    Refused { host: usize, key: Key, refusal: Box<Refusal>, rank: f64 },
+    Ask {
+        host: usize,
+        ask: Box<Ask>,
+    },
+    Reserved {
+        host: usize,
+        key: Key,
+        rank: f64,
+    },
+    Refused {
+        host: usize,
+        key: Key,
+        refusal: Box<Refusal>,
+        rank: f64,
+    },
     /// The client has connected and released the job.
-    Start { host: usize, home: usize, id: JobId },
-    Withdraw { host: usize, home: usize, id: JobId },
-    Ended { home: usize, host: usize, id: JobId, rank: f64 },
-    Look { host: usize },
+    Start {
+        host: usize,
+        home: usize,
+        id: JobId,
+    },
+    Withdraw {
+        host: usize,
+        home: usize,
+        id: JobId,
+    },
+    Ended {
+        home: usize,
+        host: usize,
+        id: JobId,
+        rank: f64,
+    },
+    Look {
+        host: usize,
+    },
     /// The record reaches all homes at once: what misleads them misleads all.
-    News { host: usize, number: u64, state: Box<HostState> },
+    News {
+        host: usize,
+        number: u64,
+        state: Box<HostState>,
+    },
 }
 
 impl Shipped {
@@ -78,8 +108,7 @@ impl Shipped {
                 dispatch::Action::Ask { id, host, runner_up_rank, slot, .. } => {
                     let key = Key { home: self.homes[home].name.clone(), id };
                     let (user, queue) = (self.user.clone(), self.queue.clone());
-                    let ask =
-                        Ask { key, user, queue, priority: 0, runner_up_rank, slot, if_full: IfFull::Remember };
+                    let ask = Ask { key, user, queue, priority: 0, runner_up_rank, slot, if_full: IfFull::Remember };
                     self.counts.asked += 1;
                     let delay = delay(cluster);
                     cluster.send(delay, Message::Ask { host: number_of(&host), ask: Box::new(ask) });
@@ -131,7 +160,6 @@ impl Shipped {
         if entry.publisher.due(now, &state) {
             entry.published += 1;
             let number = entry.published;
-            self.counts.news += 1;
             let delay = 0.05 + (most - 0.05) * cluster.random.fraction();
             cluster.send(delay, Message::News { host, number, state: Box::new(state) });
         }
@@ -140,10 +168,6 @@ impl Shipped {
             entry.look = deadline;
             cluster.send((deadline.as_secs_f64() - cluster.now).max(0.001), Message::Look { host });
         }
-    }
-
-    fn number(&self, home: &HostName) -> usize {
-        number_of(home)
     }
 }
 
@@ -163,8 +187,7 @@ impl Policy for Shipped {
             let readings = Readings::new(cluster.random.fraction());
             let (name, look) = (name_of(host), Millis(0));
             for home in &mut self.homes {
-                let news =
-                    HostNews { host: name.clone(), state: state.clone(), heard: Millis(0), unavailable: None };
+                let news = HostNews { host: name.clone(), state: state.clone(), heard: Millis(0), unavailable: None };
                 let event = dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() };
                 home.dispatcher.handle(Millis(0), event);
             }
@@ -221,12 +244,12 @@ impl Policy for Shipped {
         match message {
             Message::Ask { host, ask } => self.host_does(cluster, host, admission::Event::Asked(*ask)),
             Message::Reserved { host, key, rank } => {
-                let home = self.number(&key.home);
+                let home = number_of(&key.home);
                 let host = self.hosts[host].name.clone();
                 self.home_does(cluster, home, dispatch::Event::Reserved { id: key.id, host, rank });
             }
             Message::Refused { host, key, refusal, rank } => {
-                let home = self.number(&key.home);
+                let home = number_of(&key.home);
                 let host = self.hosts[host].name.clone();
                 self.home_does(cluster, home, dispatch::Event::Refused { id: key.id, host, refusal: *refusal, rank });
             }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use wire::session::Control;
+use wire::session::{Control, Stream};
 
 use super::{Progress, Session};
 use crate::end::Ending;
@@ -97,12 +97,8 @@ impl Session {
                 "no contact with {host}; the job there does not know that you have left"
             )));
         }
-        // A runner on another host hears from TLS that we left on purpose; one on this host
-        // sees a closed socket, which may mean anything.
-        if self.connection.is_local() {
-            self.say(Control::Signal("HUP".to_owned()));
-            self.say(Control::Signal("CONT".to_owned()));
-        }
+        // The terminal is gone for good. A closed socket alone may mean anything.
+        self.say(Control::Closed(Stream::Tty));
         self.connection.leave(&mut self.endpoint);
         Ending::Failed(Failure::own(format!("you left with ~. and the job on {host} was hung up")))
     }

@@ -22,6 +22,8 @@ pub struct ClientLink {
     candidates: Vec<Candidate>,
     /// What the client said behind its handshake, before its key was known.
     early: Vec<u8>,
+    /// The client has said that it will not come back.
+    leaving: bool,
     /// How the last connection ended, while there is none.
     pub lost: Option<Lost>,
 }
@@ -45,7 +47,7 @@ pub struct Lost {
 /// What the end of a connection means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// The client closed it in good order.
+    /// The client closed it in good order, or had said that it would leave.
     Left,
     /// The kernel closed it, over the network: the client is dead unless it comes back soon (a
     /// kernel also resets what it forgot during a cut).
@@ -163,13 +165,20 @@ impl ClientLink {
     fn replace(&mut self, link: Link<Socket>) {
         self.early.clear();
         self.current = Some(link);
+        self.leaving = false;
         self.lost = None;
+    }
+
+    /// The client will not come back once this connection has ended.
+    pub fn leaves(&mut self) {
+        self.leaving = true;
     }
 
     /// The connection in use has ended.
     pub fn lose(&mut self, ended: &Result<Received, LinkError>) {
         let here = matches!(self.current.as_ref().map(Link::socket), Some(Socket::Unix(_)));
         let how = match ended {
+            _ if self.leaving => How::Left,
             // Without TLS there is no other way to close than the kernel's.
             Ok(_) | Err(_) if here => How::DiedHere,
             Ok(_) => How::Left,

@@ -125,7 +125,7 @@ impl Session {
             client: ClientLink::default(),
             handed: Vec::new(),
             endpoint,
-            streams: Streams::new(size.as_ref()),
+            streams: Streams::new(size.as_ref(), adopted),
             phase: if adopted { Phase::Running } else { Phase::Reserved { until: Instant::now() + UNRELEASED } },
             generation: 0,
             departure: Departure::new(has_terminal),
@@ -184,7 +184,8 @@ impl Session {
         for (index, (slot, _)) in OUTPUTS.iter().enumerate() {
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::POLLIN, wanted[index]);
-            flags.set(PollFlags::POLLOUT, *slot == Slot::Tty && !self.endpoint.kept(Stream::Tty).is_empty());
+            let keys = *slot == Slot::Tty && self.streams.has_started && !self.endpoint.kept(Stream::Tty).is_empty();
+            flags.set(PollFlags::POLLOUT, keys);
             push(&mut polled, self.leader.slot(*slot).map(|slot| slot.as_fd()), flags);
         }
         let mut flags = PollFlags::empty();
@@ -327,6 +328,7 @@ impl Session {
             Control::Foreground(yes) => self.leader.tell(&ToLeader::Foreground(yes), &[]),
             Control::Closed(Stream::Stdout) => self.leader.close(Slot::Stdout),
             Control::Closed(Stream::Stderr) => self.leader.close(Slot::Stderr),
+            Control::Closed(Stream::Tty) => self.client.leaves(),
             // The rest is the runner's own to say, or for a release to come.
             _ => {}
         }
@@ -364,7 +366,11 @@ impl Session {
             return;
         };
         match word {
-            FromLeader::Started { .. } => self.say(&Control::Started),
+            FromLeader::Started { .. } => {
+                self.streams.has_started = true;
+                self.streams.push(Stream::Tty, &mut self.leader, &mut self.endpoint);
+                self.say(&Control::Started);
+            }
             FromLeader::Stopped(signal) => self.say(&Control::Stopped(sys::signal::name(signal))),
             FromLeader::Continued => self.say(&Control::Continued),
             FromLeader::StartFailed { stage, errno } => {
@@ -445,6 +451,8 @@ impl Session {
             Phase::Running => {
                 if let Some(signal) = self.departure.due(self.client.lost, now) {
                     self.leader.tell(&ToLeader::Signal(signal), &[]);
+                    // A job that was stopped hears it when it goes on.
+                    self.leader.tell(&ToLeader::Signal(nix::libc::SIGCONT), &[]);
                 }
             }
             _ => {}

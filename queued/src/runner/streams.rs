@@ -15,6 +15,9 @@ use crate::leader::message::Slot;
 pub struct Streams {
     /// What a terminal of the client's shows.
     pub screen: Option<Screen>,
+    /// Whether the job runs. Until then keys wait: the terminal has no foreground group yet, and
+    /// the key for a signal would be lost.
+    pub has_started: bool,
     /// Whether a slot was read to its end, or as far as it counts.
     drained: [bool; 4],
     /// Whether output of the terminal was forgotten since a client saw all of it.
@@ -27,8 +30,8 @@ pub const OUTPUTS: [(Slot, Stream); 3] =
 
 impl Streams {
     /// Streams with a screen of this size, if there is a terminal.
-    pub fn new(size: Option<&Size>) -> Self {
-        Self { screen: size.map(Screen::new), drained: [false; 4], forgotten: false }
+    pub fn new(size: Option<&Size>, has_started: bool) -> Self {
+        Self { screen: size.map(Screen::new), has_started, drained: [false; 4], forgotten: false }
     }
 
     /// What a client has to be shown that is back after output was forgotten.
@@ -119,7 +122,8 @@ impl Streams {
 
     /// Takes input of the client for the job: written as far as possible, the rest kept.
     pub fn input(&mut self, stream: Stream, bytes: &[u8], leader: &mut LeaderLink, endpoint: &mut Endpoint) {
-        let written = if endpoint.kept(stream).is_empty() { write(leader, stream, bytes) } else { Ok(0) };
+        let waits = !endpoint.kept(stream).is_empty() || self.keys_wait(stream);
+        let written = if waits { Ok(0) } else { write(leader, stream, bytes) };
         match written {
             Ok(count) => {
                 endpoint.consumed(stream, count);
@@ -134,6 +138,9 @@ impl Streams {
 
     /// Writes what was kept, and closes the job's input after its end.
     pub fn push(&mut self, stream: Stream, leader: &mut LeaderLink, endpoint: &mut Endpoint) {
+        if self.keys_wait(stream) {
+            return;
+        }
         loop {
             let kept = endpoint.kept(stream);
             let length = kept.len();
@@ -149,6 +156,10 @@ impl Streams {
         if stream == Stream::Stdin && endpoint.finished(stream) {
             leader.close(Slot::Stdin);
         }
+    }
+
+    fn keys_wait(&self, stream: Stream) -> bool {
+        stream == Stream::Tty && !self.has_started
     }
 }
 

@@ -104,7 +104,8 @@ pub(super) fn learn(lost: Option<&Lost>, attempt: Attempt, report: &Report) -> L
 /// where that is not known of a lost attempt, the job is what it was before the resubmit.
 pub(super) fn withdrawn(lost: Option<&Lost>) -> State {
     match lost {
-        Some(lost) if lost.all().any(|lost| !lost.loss.is_process_gone()) => State::Dead(Death::LostHost(lost.clone())),
+        // There are older ones only behind one that is in doubt itself.
+        Some(lost) if !lost.loss.is_process_gone() => State::Dead(Death::LostHost(lost.clone())),
         Some(_) | None => State::Cancelled,
     }
 }

@@ -93,7 +93,7 @@ fn action() -> impl Strategy<Value = Action> {
         40 => (pick(), pick(), crash())
             .prop_map(|(pick, choice, crash)| Action::HostActs { pick, choice, crash }),
         8 => pick().prop_map(|pick| Action::ProcessEnds { pick }),
-        10 => (0..40_u64).prop_map(|by| Action::TimePasses { by }),
+        10 => prop_oneof![4 => 0..40_u64, 1 => 100..150_u64].prop_map(|by| Action::TimePasses { by }),
         3 => pick().prop_map(|host| Action::HostGoesDown { host }),
         1 => (pick(), any::<bool>())
             .prop_map(|(host, goes_down)| Action::DiskIsReplaced { host, goes_down }),

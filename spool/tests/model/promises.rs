@@ -51,6 +51,7 @@ fn the_state_is_true(world: &World) {
                 let certain = lost.as_ref().is_none_or(|lost| lost.loss.is_process_gone());
                 assert!(certain, "a restartable job waits, and the last attempt is in doubt");
                 assert_eq!(world.alive().count(), 0, "it waits, and runs");
+                assert!(lost.is_some() || of_this.next().is_none(), "it was started, and home forgot it");
             }
         },
         State::Running(run) => {

@@ -97,6 +97,41 @@ fn a_crashed_host_is_not_chosen_and_what_is_asked_meanwhile_runs_elsewhere() {
 }
 
 #[test]
+fn a_host_whose_daemon_is_stopped_is_not_waited_for() {
+    let cluster = Cluster::up(2);
+    // It accepts connections (its kernel does) and says nothing.
+    let daemon = cluster.pids("bluefish", "daemon")[0];
+    cluster.signal(daemon, Signal::SIGSTOP);
+    is_not_waited_for(&cluster, "bluefish does not answer");
+    cluster.signal(daemon, Signal::SIGCONT);
+    cluster.until_all_are_open();
+    cluster.queue("redfish", &["-n", "-h", "bluefish", "--", "true"]).success();
+}
+
+#[test]
+fn a_host_whose_runner_is_stopped_is_not_waited_for() {
+    let cluster = Cluster::up(2);
+    cluster.queue("redfish", &["-n", "-h", "bluefish", "--", "true"]).success();
+    let runner = cluster.pids("bluefish", "runner")[0];
+    cluster.signal(runner, Signal::SIGSTOP);
+    is_not_waited_for(&cluster, "bluefish");
+    cluster.signal(runner, Signal::SIGCONT);
+    until("it takes jobs again", PATIENCE, || {
+        cluster.queue("redfish", &["-n", "-h", "bluefish", "--", "true"]).status.success().then_some(())
+    });
+}
+
+/// Jobs that may go elsewhere do, and one that may not ends with a sentence.
+fn is_not_waited_for(cluster: &Cluster, sentence: &str) {
+    for arguments in [&["-n", "-H", "bluefish", "--", "hostname"][..], &["-n", "--", "hostname"]] {
+        assert_eq!(cluster.queue("redfish", arguments).success().text(), "redfish");
+    }
+    let only = cluster.queue("redfish", &["-n", "-h", "bluefish", "--", "true"]);
+    assert_eq!(only.code(), Some(125));
+    assert!(only.errors().starts_with(&format!("queue: {sentence}")), "{}", only.errors());
+}
+
+#[test]
 fn a_host_with_another_key_is_not_admitted() {
     let cluster = Cluster::up(3);
     cluster.kill("onefish", "daemon");

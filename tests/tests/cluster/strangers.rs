@@ -32,6 +32,29 @@ fn a_thousand_silent_connections_disturb_nobody() {
 }
 
 #[test]
+fn a_thousand_calls_for_sessions_that_nobody_knows_disturb_nobody() {
+    let cluster = Cluster::up(2);
+    let flow = Flow::start(&cluster, "redfish", "bluefish");
+    let calls: Vec<TcpStream> = cluster.in_network_of("redfish", || {
+        let call = |number: u16| {
+            let mut random = [0; 16];
+            random[..2].copy_from_slice(&number.to_be_bytes());
+            let mut stream = dial(&cluster);
+            // The runner would have to answer; nothing more comes from here.
+            let hello = client_hello(&mut client(&cluster, &session_name(&random, 0)));
+            stream.write_all(&hello).expect("a fresh connection takes that much");
+            stream
+        };
+        (0..1000).map(call).collect()
+    });
+    flow.goes_on();
+    new_sessions_run(&cluster);
+    until("they are closed", PATIENCE, || calls.iter().all(is_closed_after_words).then_some(()));
+    new_sessions_run(&cluster);
+    flow.ends_well();
+}
+
+#[test]
 fn what_is_not_tls_ends_its_own_connection_only() {
     let cluster = Cluster::up(2);
     let flow = Flow::start(&cluster, "redfish", "bluefish");
@@ -127,6 +150,12 @@ fn closes(mut stream: TcpStream) -> bool {
 fn is_closed(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).expect("a socket");
     !matches!(stream.peek(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// The same for one that has said something before.
+fn is_closed_after_words(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("a socket");
+    !matches!(stream.read_to_end(&mut Vec::new()), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// The client's end of TLS with a certificate of the cluster, as only who has its key can make.

@@ -71,6 +71,7 @@ fn there_are_no_escapes_while_something_is_redirected(place: &Place) {
     let terminal = place.bash();
     terminal.type_line(&format!("{} sh -c 'echo ready >&2; exec cat' >got", place.queue("")));
     terminal.wait_for_line("ready");
+    place.hand_over(&terminal);
     terminal.type_line("~.");
     terminal.type_line("~?");
     terminal.type_keys("\x04");

@@ -18,7 +18,10 @@ fn vim_looks_the_same_through_a_stop_and_a_resize(place: &Place) {
         assert_eq!(terminal.wait_for_prompt(), 128 + 20);
         seen.push(terminal.picture());
         terminal.type_line("fg");
-        seen.push(full(terminal, (5, 8), |picture| picture.has_line("new words") && picture.has_line("line 22")));
+        full(terminal, (5, 8), |picture| picture.has_line("new words"));
+        // It answers to keys, so it has found its way back to the terminal.
+        terminal.type_keys(":echo 'back'\r");
+        seen.push(full(terminal, (5, 8), |picture| picture.last_line() == "back" && picture.has_line("line 21")));
         terminal.resize((30, 100));
         seen.push(full(terminal, (5, 8), |picture| picture.has_line("line 28")));
         terminal.type_keys("G:echo 'at the end'\r");
@@ -42,12 +45,18 @@ fn less_looks_the_same_through_a_stop_and_a_resize(place: &Place) {
         assert_eq!(terminal.wait_for_prompt(), 128 + 20);
         seen.push(terminal.picture());
         terminal.type_line("fg");
+        // It answers to keys, so it has found its way back to the terminal.
+        full(terminal, (23, 1), |picture| picture.text.starts_with("line 150\n"));
+        terminal.type_keys("j");
+        full(terminal, (23, 1), |picture| picture.text.starts_with("line 151\n"));
+        terminal.type_keys("k");
         seen.push(full(terminal, (23, 1), |picture| picture.text.starts_with("line 150\n")));
         terminal.resize((30, 100));
         seen.push(full(terminal, (29, 1), |picture| picture.has_line("line 178")));
         terminal.type_keys("G");
         seen.push(full(terminal, (29, 5), |picture| picture.last_line() == "(END)"));
         terminal.resize(SIZE);
+        seen.push(full(terminal, (23, 1), |picture| picture.has_line("line 294") && !picture.has_line("line 295")));
         terminal.type_keys("g");
         seen.push(full(terminal, (23, 1), |picture| picture.text.starts_with("line 1\n")));
         terminal.type_keys("q");

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nix::libc::{ICANON, ISIG};
+use nix::libc::{ECHO, ICANON, ISIG};
 use queue_tests::programs;
 use queue_tests::terminal::{PATIENCE, Terminal};
 use queue_tests::wait;
@@ -114,6 +114,15 @@ impl Place {
             };
             begun.then_some(())
         });
+    }
+
+    /// Waits until a job that has asked for the terminal has it. Before that, what is typed is still
+    /// edited and echoed here, and then once more there.
+    pub fn hand_over(&self, terminal: &Terminal) {
+        let echoes = || terminal.modes().local & ECHO != 0;
+        if self.kind != Kind::Bare {
+            wait::until("the job has the terminal", PATIENCE, || (!echoes()).then_some(()));
+        }
     }
 
     /// Another program as leader of the session.

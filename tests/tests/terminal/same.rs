@@ -18,6 +18,7 @@ pub fn with_and_without_queue<T: PartialEq + Debug>(place: &Place, scenario: imp
 }
 
 fn play<T>(place: &Place, scenario: &impl Fn(&Place, &Terminal) -> T) -> (T, String, Modes) {
+    println!("{:?}:", place.kind());
     let terminal = place.bash();
     let answer = scenario(place, &terminal);
     let picture = terminal.picture();

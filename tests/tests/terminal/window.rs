@@ -37,19 +37,16 @@ fn a_resize_reaches_the_job_at_once(place: &Place) {
 }
 
 fn a_resize_while_stopped_is_seen_when_it_goes_on(place: &Place) {
-    with_and_without_queue(place, |place, terminal| {
-        place.begin(terminal, &format!("run perl -e '{TELLS_SIZE}'"));
-        terminal.wait_for_line("24 80");
-        terminal.type_keys("\x1a");
-        assert_eq!(terminal.wait_for_prompt(), 128 + 20);
-        terminal.resize((30, 100));
-        // The shell has been told too; only then is its line where it belongs.
-        terminal.run(":");
-        place.begin(terminal, "fg");
-        terminal.wait_for_line("30 100");
-        terminal.type_keys("\x03");
-        assert_eq!(terminal.wait_for_prompt(), 130);
-    });
+    let terminal = place.bash();
+    place.begin(&terminal, &format!("run perl -e '{TELLS_SIZE}'"));
+    terminal.wait_for_line("24 80");
+    terminal.type_keys("\x1a");
+    assert_eq!(terminal.wait_for_prompt(), 128 + 20);
+    terminal.resize((30, 100));
+    place.begin(&terminal, "fg");
+    terminal.wait_for_line("30 100");
+    terminal.type_keys("\x03");
+    assert_eq!(terminal.wait_for_prompt(), 130);
 }
 
 fn the_modes_inside_are_those_outside(place: &Place) {
@@ -96,4 +93,4 @@ fn what_is_typed_before_the_job_starts_reaches_it(place: &Place) {
 }
 
 /// Writes the window's size at the start and whenever it has changed or the job has gone on.
-const TELLS_SIZE: &str = r#"$|=1; sub tell { print `stty size` } $SIG{WINCH} = \&tell; tell; select undef, undef, undef, .05 while 1"#;
+const TELLS_SIZE: &str = r#"$|=1; sub say_size { print `stty size` } $SIG{WINCH} = \&say_size; say_size; select undef, undef, undef, .05 while 1"#;

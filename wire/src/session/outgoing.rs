@@ -1,11 +1,12 @@
 //! One outgoing stream: what was not acknowledged, and how far it was sent.
 //!
 //! ```text
-//! acked <= base <= sent <= end          offsets in the stream; EOF occupies the one at `end`
-//!          |--- backlog ---|            what can still be sent; `base` is HELLO's `oldest`
+//!            base <= sent <= end        offsets in the stream; EOF occupies the one at `end`
+//! acked <= wire      <= sent
+//!            |---- backlog ----|        what can still be sent; `base` is HELLO's `oldest`
 //! ```
 //!
-//! `wire` is the offset the peer takes for the next: `sent`, unless bytes were given up since.
+//! `wire` is the offset the peer takes for the next: `sent`, unless bytes were forgotten since.
 
 use std::collections::VecDeque;
 
@@ -26,8 +27,6 @@ pub(super) struct Outgoing {
     held: Option<u64>,
     /// Where messages begin that were not acknowledged; used by the control stream.
     messages: VecDeque<u64>,
-    /// What our HELLO on this connection says.
-    stated: Stated,
 }
 
 /// What HELLO says of an outgoing stream.
@@ -62,7 +61,6 @@ impl Outgoing {
             finished: false,
             held: None,
             messages: VecDeque::new(),
-            stated: Stated::default(),
         }
     }
 
@@ -210,15 +208,15 @@ impl Outgoing {
     /// What HELLO is to say. A fresh peer begins to count at `next`; one that remembers jumps to
     /// `oldest`.
     pub(super) fn state(&mut self, peer_is_fresh: bool) -> Stated {
-        self.stated = Stated { oldest: self.base, next: self.next_for_fresh() };
+        let stated = Stated { oldest: self.base, next: self.next_for_fresh() };
         if peer_is_fresh {
-            self.sent = self.stated.next;
-            self.wire = self.sent;
-            self.acked = self.sent;
+            self.sent = stated.next;
+            self.wire = stated.next;
+            self.acked = stated.next;
         } else {
-            self.wire = self.wire.max(self.base);
+            self.wire = self.wire.max(stated.oldest);
         }
-        self.stated
+        stated
     }
 
     /// Nothing is sent twice to a peer that remembers nothing, but EOF, which does no harm, and
@@ -242,11 +240,12 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Goes on after a lost connection.
+    /// Goes on after a lost connection. A client hears where the runner is after it has jumped
+    /// over what was forgotten; to a runner's client [`Outgoing::state`] is still to be said.
     pub(super) fn resume(&mut self, received: u64, consumed: u64) {
         self.acked = consumed;
         self.forget_before(consumed);
-        self.wire = received.max(self.stated.oldest);
+        self.wire = received;
         self.sent = received.max(self.base);
     }
 

@@ -155,7 +155,12 @@ fn an_end_of_output_may_come_again_from_a_fresh_runner() {
 
 #[test]
 fn a_fresh_runner_holds_back_the_end_and_nothing_before_it() {
-    let mut pair = crashed();
+    let mut pair = Pair::started();
+    pair.runner.say(Control::Started);
+    pair.settle();
+    pair.cut();
+    pair.runner = End::new(Side::Runner);
+    pair.runner.endpoint.mark_fresh();
     pair.client.slow = true;
     let output = vec![1; Stream::Tty.window()];
     pair.runner.write(Stream::Tty, &output);
@@ -163,13 +168,15 @@ fn a_fresh_runner_holds_back_the_end_and_nothing_before_it() {
     pair.runner.say(Control::End(JobEnd { outcome: Outcome::Exited(0), usage: Usage::default() }));
     pair.connect(HelloKind::Resume);
     pair.settle();
-    assert_eq!(pair.client.heard.messages, [Control::Continued], "output is held up by its reader");
+    let heard = &pair.client.heard.messages;
+    assert_eq!(*heard, [Control::Started, Control::Continued], "output is held up by its reader");
     while pair.client.got(Stream::Tty).len() < output.len() {
-        assert_eq!(pair.client.heard.messages.len() == 2, pair.client.arrived[Stream::Tty as usize] == output.len());
+        let all = pair.client.arrived[Stream::Tty as usize] == output.len();
+        assert_eq!(pair.client.heard.messages.len() == 3, all);
         pair.client.consume_all();
         pair.settle();
     }
-    assert_eq!(pair.client.heard.messages.len(), 2);
+    assert_eq!(pair.client.heard.messages.len(), 3);
 }
 
 #[test]

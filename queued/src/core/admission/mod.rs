@@ -12,6 +12,7 @@
 //! | reserved | accepted again | running | none | none | void, none |
 //! | running | refused | - | - | none | - |
 
+mod event;
 mod waiting;
 
 use std::collections::{BTreeSet, HashMap};
@@ -20,9 +21,11 @@ use std::time::Duration;
 use wire::api::{Refusal, RefusalKind};
 use wire::news::{HostState, QueueState};
 
+pub use event::{Action, Ask, Event, IfFull, Key, QueueRule, Slot};
+
 use super::estimate::Estimate;
-use super::names::{HostName, JobId, QueueName, UserName};
-use super::rank::{Figures, RankRule};
+use super::names::{QueueName, UserName};
+use super::rank::Figures;
 use super::time::Millis;
 use waiting::{Offers, Waiting};
 
@@ -31,161 +34,6 @@ pub const RESERVATION: Duration = Duration::from_secs(5);
 
 /// A host refuses as worse only when its rank exceeds the runner-up's by more than this part.
 pub const TOLERANCE: f64 = 0.05;
-
-/// A start as its host knows it: job `id` of `home`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// The host whose daemon placed it.
-    pub home: HostName,
-    /// The job's number there.
-    pub id: JobId,
-}
-
-/// A home asks for a start.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ask {
-    /// Which start.
-    pub key: Key,
-    /// Whose job it is.
-    pub user: UserName,
-    /// In which queue.
-    pub queue: QueueName,
-    /// Its priority, high first.
-    pub priority: i32,
-    /// The rank of the home's second choice; `None`: no comparison.
-    pub runner_up_rank: Option<f64>,
-    /// Whether it takes a slot.
-    pub slot: Slot,
-    /// Whether its home is told when a slot becomes free.
-    pub if_full: IfFull,
-}
-
-/// Whether a start takes a slot of its queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Slot {
-    /// As every job.
-    #[default]
-    Counted,
-    /// `--on-full local`: it runs although the queue is full, and is not counted.
-    Without,
-}
-
-/// What a full host does with the one who asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum IfFull {
-    /// Remember that its home waits.
-    #[default]
-    Remember,
-    /// Nothing: the job does not wait.
-    Forget,
-}
-
-/// A queue of this host, from its profile.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QueueRule {
-    /// The queue.
-    pub queue: QueueName,
-    /// `maxexec`: how many may run; `None` is no limit.
-    pub limit: Option<u32>,
-    /// Why it takes nothing now, in words that follow the queue's name: `is draining`.
-    pub shut: Option<String>,
-    /// How its rank is computed.
-    pub rank: RankRule,
-}
-
-impl QueueRule {
-    /// A queue whose profile says nothing: `now` has no limit, others as many as CPUs.
-    pub fn default_for(queue: QueueName, cpus: u32) -> Self {
-        let limit = (queue.as_str() != "now").then_some(cpus);
-        Self { queue, limit, shut: None, rank: RankRule::Share }
-    }
-}
-
-/// What happened on this host.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// All queues with their limits and gates, at the start and after every change.
-    Queues(Vec<QueueRule>),
-    /// The load was read.
-    Sampled {
-        /// Runnable tasks at this instant.
-        runnable: f64,
-        /// Load average over one minute.
-        load1: f64,
-    },
-    /// A home asks.
-    Asked(Ask),
-    /// The reservation is not needed, or the runner could not make the leader ready.
-    Withdrawn {
-        /// Which start.
-        key: Key,
-    },
-    /// The client has released the start: the job runs.
-    Started {
-        /// Which start.
-        key: Key,
-    },
-    /// A runner told of a job that was running before this daemon began.
-    Adopted {
-        /// Which start.
-        key: Key,
-        /// Whose job it is.
-        user: UserName,
-        /// In which queue it was started.
-        queue: QueueName,
-        /// Whether it holds a slot.
-        slot: Slot,
-    },
-    /// The job has ended.
-    Ended {
-        /// Which start.
-        key: Key,
-        /// CPU time used in its life divided by its life: how many CPUs it kept busy.
-        busy: f64,
-    },
-    /// The home to which a slot was offered has nobody waiting.
-    Declined {
-        /// The home.
-        home: HostName,
-        /// The queue of the slot.
-        queue: QueueName,
-    },
-    /// The deadline has come.
-    Tick,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Make a leader ready and answer `Reserved`.
-    Accept {
-        /// Which start.
-        key: Key,
-        /// The rank before it.
-        rank: f64,
-    },
-    /// Answer `Refused`.
-    Refuse {
-        /// Which start.
-        key: Key,
-        /// Why, without this host's name.
-        refusal: Refusal,
-        /// The rank at this instant.
-        rank: f64,
-    },
-    /// Nobody released this start in time: its leader must go.
-    Void {
-        /// Which start.
-        key: Key,
-    },
-    /// Tell this home that a slot is held for it for half a second.
-    Offer {
-        /// Who waits.
-        home: HostName,
-        /// In which queue.
-        queue: QueueName,
-    },
-}
 
 /// The slots of one host.
 #[derive(Debug)]
@@ -362,13 +210,14 @@ impl Admission {
         }
         let (limit, running) = (rule.limit.unwrap_or(u32::MAX), self.running(&ask.queue));
         // A slot that was held for this home is its own, but never one beyond the limit.
-        let offered = self.offers.take(&ask.key.home, &ask.queue).is_some();
-        let held = if offered { 0 } else { self.offers.held(&ask.queue) };
+        let offered = self.offers.take(&ask.key.home, &ask.queue);
+        let held = if offered.is_some() { 0 } else { self.offers.held(&ask.queue) };
         if running.saturating_add(held) >= limit {
             let words = format!("queue \"{}\" is full ({running} of {limit})", ask.queue);
             return Err(refusal(RefusalKind::Full, words));
         }
-        if offered {
+        if let Some(waiter) = offered {
+            self.waiting.served(&waiter);
             return Ok(());
         }
         match ask.runner_up_rank {
@@ -432,7 +281,7 @@ impl Admission {
                 let Some(waiter) = self.waiting.next(&rule.queue, &running_by_user, &self.offers) else { break };
                 *running_by_user.entry(waiter.user.clone()).or_default() += 1;
                 actions.push(Action::Offer { home: waiter.home.clone(), queue: rule.queue.clone() });
-                self.offers.hold(now, waiter);
+                self.offers.hold(now, waiter.clone());
             }
         }
     }

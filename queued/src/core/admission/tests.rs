@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use super::waiting::{MOST_WAITING, OFFERED, REMEMBERED};
 use super::*;
+use crate::core::names::JobId;
+use crate::core::rank::RankRule;
 
 struct Here {
     admission: Admission,
@@ -314,9 +316,9 @@ fn the_state_for_the_others_is_what_the_rank_is_made_of() {
     let mut here = Here::new();
     here.feed(Event::Sampled { runnable: 0.0, load1: 0.7 });
     for id in 0..3 {
-        here.accepts(ask("h1", id + 10 * (id / 2)).in_now());
+        here.accepts(ask("h1", id).in_now());
     }
-    here.accepts(ask("h1", 1));
+    here.accepts(ask("h1", 3));
     here.now = here.now + Duration::from_secs(2);
     let state = here.admission.state(here.now);
     let busy = state.runnable + f64::from(state.starting);

@@ -1,5 +1,6 @@
 //! Who waits for a slot of this host, and whom a free one is held for.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -62,20 +63,22 @@ impl Waiting {
     }
 
     /// Whom a free slot of `queue` goes to: the highest priority, then the user with least
-    /// running here, then in turn. Whoever holds an offer already is left out, and goes to
-    /// the end of its equals.
-    pub fn next(&mut self, queue: &QueueName, running: &HashMap<UserName, u32>, offers: &Offers) -> Option<Waiter> {
-        let waiter = self
-            .waiters
-            .iter_mut()
-            .filter(|waiter| waiter.queue == *queue && !offers.are_held_for(waiter))
-            .min_by_key(|waiter| {
-                let running = running.get(&waiter.user).copied().unwrap_or_default();
-                (std::cmp::Reverse(waiter.priority), running, waiter.turn)
-            })?;
+    /// running here, then in turn. Whoever holds an offer already is left out.
+    pub fn next(&self, queue: &QueueName, running: &HashMap<UserName, u32>, offers: &Offers) -> Option<&Waiter> {
+        let waiters = self.waiters.iter().filter(|waiter| waiter.queue == *queue && !offers.are_held_for(waiter));
+        waiters.min_by_key(|waiter| {
+            let running = running.get(&waiter.user).copied().unwrap_or_default();
+            (Reverse(waiter.priority), running, waiter.turn)
+        })
+    }
+
+    /// It has taken what was offered and goes to the end of its equals, should it wait for more.
+    pub fn served(&mut self, taken: &Waiter) {
         self.turns += 1;
-        waiter.turn = self.turns;
-        Some(waiter.clone())
+        let known = self.waiters.iter_mut().find(|waiter| waiter.is(&taken.home, &taken.queue, &taken.user));
+        if let Some(waiter) = known {
+            waiter.turn = self.turns;
+        }
     }
 
     /// It did not take what was offered: nobody waits there any more, unless it has asked again.

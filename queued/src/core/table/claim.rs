@@ -37,7 +37,7 @@ pub(super) struct Claim {
     pub heard: Millis,
     /// How long before it the record it replaced was heard; `None` for the first.
     pub interval: Option<Duration>,
-    /// Where the name stands on the ring of peers.
+    /// Decides where the host stands on the rings of peers.
     pub position: u64,
     /// Somebody lost the host after this record.
     pub doubt: Option<Doubt>,

@@ -15,6 +15,7 @@ use wire::exchange::Rumour;
 use super::Table;
 use super::claim::{Claim, ClaimId, Doubt, Instant};
 use super::pace;
+use super::peers::Failure;
 use super::slots::{Slot, Slots};
 use super::spread::Haste;
 use crate::core::time::Millis;
@@ -62,22 +63,20 @@ impl Table {
         self.detector.losses.entry(Arc::clone(host)).or_insert(loss);
         match self.neighbours.slot_of_host(host) {
             Some(slot) if self.neighbours[slot].outgoing.is_some() => self.neighbours[slot].greeted = false,
-            _ => self.dial_host(host),
+            _ => self.dial_host(now, host),
         }
     }
 
-    /// A lost host could not be connected to. A refusal comes at once; silence may be a lost
-    /// packet, and the rest of the grace is for another try.
-    pub(super) fn missed_host(&mut self, now: Millis, host: &str) {
-        if let Some(loss) = self.detector.losses.get_mut(host) {
-            let refused = now.since(loss.at) < SILENCE;
-            if loss.rounds == 0 && refused {
-                loss.decide_at = loss.decide_at.min(loss.at + pace::grace(1));
-            }
-        }
-        let decide_at = self.detector.losses.get(host).map(|loss| loss.decide_at);
-        if decide_at.is_some_and(|at| at > now) {
-            self.dial_host(host);
+    /// A lost host could not be connected to. Silence may be a lost packet, and the rest of the
+    /// grace is for another try; a refusal would only be repeated.
+    pub(super) fn missed_host(&mut self, now: Millis, host: &str, failure: Failure) {
+        let Some(loss) = self.detector.losses.get_mut(host).filter(|loss| loss.rounds == 0) else {
+            return;
+        };
+        match failure {
+            Failure::Refused => loss.decide_at = loss.decide_at.min(loss.at + pace::grace(1)),
+            Failure::Silence if loss.decide_at > now => self.dial_host(now, host),
+            Failure::Silence => {}
         }
     }
 
@@ -114,7 +113,7 @@ impl Table {
             self.doubt(now, id, doubt, None);
         }
         if self.connection(host).is_none() {
-            self.dial_host(host);
+            self.dial_host(now, host);
         }
         // What refutes may have been sent before the host died and only now have arrived.
         loss.rounds += 1;
@@ -206,8 +205,6 @@ impl Table {
     }
 }
 
-/// A connect attempt that ends sooner was refused.
-const SILENCE: Duration = Duration::from_millis(900);
 /// A lost host is looked at again after this time.
 const NEXT_ROUND: Duration = Duration::from_secs(1);
 /// After so many looks it is silent, or lives and is only out of our own reach.

@@ -1,9 +1,9 @@
 //! With whom a daemon keeps standing connections, and how it gets them.
 //!
-//! All names stand on a ring. Each daemon connects to the next host on it, which keeps the graph
-//! in one piece, and to those with the lowest score, a number that both ends compute alike from
-//! their names. So the choice needs no talk, is spread evenly, is mostly mutual, and changes
-//! little when a host comes or goes.
+//! All hosts stand on eight rings, on each in another order that follows from their names. Each
+//! daemon connects to the next living host on every ring. So the choice needs no talk, the graph
+//! is in one piece, any two hosts are a few steps apart, every host is visited by as many as it
+//! visits, and one that comes or goes moves eight connections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,8 +29,17 @@ pub(super) struct Peers {
 
 #[derive(Debug, Clone, Copy)]
 enum Dial {
-    UnderWay { failures: u32 },
+    UnderWay { failures: u32, since: Millis },
     Waits { failures: u32, until: Millis },
+}
+
+/// How a dial came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Somebody answered that nobody listens.
+    Refused,
+    /// Nobody answered in time.
+    Silence,
 }
 
 /// What this daemon knows of the way to a host.
@@ -73,7 +82,7 @@ impl Peers {
         matches!(self.dials.get(address), Some(Dial::UnderWay { .. }))
     }
 
-    fn waits_until(&self, address: &str, now: Millis) -> Option<Millis> {
+    pub(super) fn waits_until(&self, address: &str, now: Millis) -> Option<Millis> {
         match self.dials.get(address) {
             Some(&Dial::Waits { until, .. }) if until > now => Some(until),
             _ => None,
@@ -94,26 +103,27 @@ impl Way {
         self.reason = reason;
     }
 
-    /// Whether it is not worth another try now. One failure in a row may be a lost packet.
+    /// Whether it is not worth another try now. One failure may be a lost packet.
     pub fn is_barred(&self, now: Millis) -> bool {
-        self.failures >= 2 && self.failed.is_some_and(|at| now.since(at) < BARRED)
+        let pause = (BARRED * 2u32.saturating_pow(self.failures.min(8))).min(LONGEST_WAIT);
+        self.failures >= 2 && self.failed.is_some_and(|at| now.since(at) < pause)
     }
 }
 
 impl Table {
     /// A dial came to nothing.
     pub(super) fn dial_failed(&mut self, now: Millis, address: &str, reason: String) {
-        let failures = match self.peers.dials.get(address) {
-            Some(Dial::UnderWay { failures }) => failures + 1,
-            _ => return,
+        let Some(&Dial::UnderWay { failures, since }) = self.peers.dials.get(address) else {
+            return;
         };
-        self.back_off(now, address, failures);
+        let failure = if now.since(since) < SILENCE { Failure::Refused } else { Failure::Silence };
+        self.back_off(now, address, failures + 1);
         if let Some(name) = self.host_at(address) {
             if let Some(host) = self.roster.host_mut(&name) {
                 host.way.fail(now, reason);
                 self.changed |= host.way.failures == 2;
             }
-            self.missed_host(now, &name);
+            self.missed_host(now, &name, failure);
         }
         self.peers.reconsider(now);
     }
@@ -156,7 +166,7 @@ impl Table {
             let card = Arc::clone(&self.roster[id].card);
             let slot = self.neighbours.slot_of_host(&card.host);
             if slot.is_none_or(|slot| self.neighbours[slot].outgoing.is_none()) {
-                self.dial(&card.address);
+                self.dial(now, &card.address);
             }
         }
         if chosen.is_empty() && self.neighbours.is_empty() {
@@ -173,35 +183,28 @@ impl Table {
     /// The hosts to keep standing connections with, and when one may join them that could not
     /// be reached a moment ago.
     fn chosen(&self, now: Millis) -> (Vec<ClaimId>, Option<Millis>) {
-        let own = position(&self.own.name);
         let mut next: Option<Millis> = None;
-        let mut ranked: Vec<(u64, u64, ClaimId)> = Vec::new();
+        let mut others: Vec<(u64, ClaimId)> = Vec::new();
         for id in self.roster.newest_claims() {
             let claim = &self.roster[id];
             let card = &claim.card;
             if card.host == self.own.name || card.address.is_empty() || self.silent_for(claim, now).is_some() {
                 continue;
             }
-            if let Some(until) = self.peers.waits_until(&card.address, now)
-                && self.connection(&card.host).is_none()
-            {
-                next = Some(next.map_or(until, |next| next.min(until)));
-                continue;
+            match self.peers.waits_until(&card.address, now) {
+                Some(until) if self.connection(&card.host).is_none() => {
+                    next = Some(next.map_or(until, |next| next.min(until)));
+                }
+                _ => others.push((claim.position, id)),
             }
-            ranked.push((score(own, claim.position), claim.position.wrapping_sub(own), id));
         }
-        let successor = ranked.iter().min_by_key(|(_, ahead, _)| *ahead).map(|(.., id)| *id);
-        if ranked.len() > STANDING {
-            ranked.select_nth_unstable(STANDING);
-            ranked.truncate(STANDING);
-            ranked.sort_unstable();
-        }
-        let mut chosen: Vec<ClaimId> = ranked.into_iter().map(|(.., id)| id).collect();
-        if let Some(successor) = successor
-            && !chosen.contains(&successor)
-        {
-            chosen.pop();
-            chosen.push(successor);
+        let own = position(&self.own.name);
+        let mut chosen = Vec::new();
+        for ring in 0..STANDING as u64 {
+            let ahead = |(position, _): &(u64, ClaimId)| on_ring(*position, ring).wrapping_sub(on_ring(own, ring));
+            if let Some(place) = (0..others.len()).min_by_key(|&place| ahead(&others[place])) {
+                chosen.push(others.swap_remove(place).1);
+            }
         }
         (chosen, next)
     }
@@ -212,7 +215,7 @@ impl Table {
         for address in self.peers.configured.clone() {
             match self.peers.waits_until(&address, now) {
                 Some(until) => next = Some(next.map_or(until, |next| next.min(until))),
-                None => self.dial(&address),
+                None => self.dial(now, &address),
             }
         }
         next
@@ -232,8 +235,8 @@ impl Table {
                 continue;
             }
             let since = self.neighbours.connection(id).map_or(now, |connection| connection.since);
-            let busy = missing || neighbour.asked.is_some() || neighbour.more || !neighbour.pending.is_empty();
-            let at = if busy { now + LINGER } else { since + LINGER };
+            let of_use = missing || neighbour.more;
+            let at = if of_use { now + LINGER } else { since + LINGER };
             if at <= now {
                 surplus.push(id);
             } else {
@@ -255,7 +258,7 @@ impl Table {
             return;
         }
         let pick = self.random.below(addresses.len() as u64) as usize;
-        self.dial(&addresses[pick]);
+        self.dial(now, &addresses[pick]);
         self.peers.probe_at = Some(now + self.jittered(pace::between_probes(self.roster.count())));
     }
 
@@ -278,16 +281,16 @@ impl Table {
     }
 
     /// Connects to a host if it has an address and is not being connected to.
-    pub(super) fn dial_host(&mut self, host: &str) {
+    pub(super) fn dial_host(&mut self, now: Millis, host: &str) {
         if let Some(address) = self.address(host).map(str::to_owned)
             && !address.is_empty()
             && !self.is_over()
         {
-            self.dial(&address);
+            self.dial(now, &address);
         }
     }
 
-    fn dial(&mut self, address: &str) {
+    fn dial(&mut self, now: Millis, address: &str) {
         if self.peers.is_under_way(address) || address == self.own.address {
             return;
         }
@@ -295,7 +298,7 @@ impl Table {
             Some(Dial::Waits { failures, .. }) => *failures,
             _ => 0,
         };
-        self.peers.dials.insert(address.to_owned(), Dial::UnderWay { failures });
+        self.peers.dials.insert(address.to_owned(), Dial::UnderWay { failures, since: now });
         self.out.push(Action::Connect { address: address.to_owned() });
     }
 
@@ -320,16 +323,18 @@ impl Table {
     }
 }
 
-/// Where a name stands on the ring.
+/// What decides where a name stands on the rings.
 pub(super) fn position(name: &str) -> u64 {
     name.bytes().fold(0, |hash, byte| Random::new(hash ^ u64::from(byte)).bits())
 }
 
-/// What two hosts are to each other: low is near. Both compute the same.
-fn score(one: u64, other: u64) -> u64 {
-    Random::new(one ^ other).bits()
+/// Where it stands on this ring.
+fn on_ring(position: u64, ring: u64) -> u64 {
+    Random::new(position ^ ring).bits()
 }
 
+/// A dial that fails sooner was refused.
+const SILENCE: Duration = Duration::from_millis(900);
 /// Changes that come together are answered together.
 const SETTLE: Duration = Duration::from_millis(200);
 /// A connection that turns out not to be needed stays for so long.
@@ -337,8 +342,8 @@ const LINGER: Duration = Duration::from_secs(10);
 /// The pause after the first failure; it doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// A host that cannot be reached is not chosen for so long.
-const BARRED: Duration = Duration::from_secs(60);
+/// After two failures a host is not chosen for four times this; it doubles with each.
+const BARRED: Duration = Duration::from_secs(1);
 /// A crowded peer is left alone for so long.
 const AVOID: Duration = Duration::from_secs(60);
 /// Where somebody with the own name was found, the daemon looks again: it may be another host.

@@ -190,8 +190,8 @@ fn more_jobs_than_known_slots_wait_for_the_answers_that_are_under_way() {
     home.places(1);
     home.refuse(2, "redfish", RefusalKind::NotFound, 1.0);
     // Job 2 leaves a slot that job 3 gets, instead of having been refused too early.
-    let Action::Ask { id: JobId(3), .. } = home.next() else { panic!("job 3 is asked for") };
     assert_eq!(home.refuses(2).0, RefusalKind::NotFound);
+    let Action::Ask { id: JobId(3), .. } = home.next() else { panic!("job 3 is asked for") };
     home.reserve(3, "redfish", 1.0);
     home.places(3);
 }
