@@ -152,6 +152,16 @@ impl Shipped {
         }
     }
 
+    /// A daemon reads the figures of its own host before it places a job.
+    fn know_own(&mut self, cluster: &mut Cluster<Message>, home: usize) {
+        self.read(cluster.now, home, cluster.machines[home].running());
+        let now = millis(cluster.now);
+        let host = &self.hosts[home];
+        let news =
+            HostNews { host: host.name.clone(), state: host.admission.state(now), heard: now, unavailable: None };
+        self.home_does(cluster, home, dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() });
+    }
+
     fn look(&mut self, cluster: &mut Cluster<Message>, host: usize) {
         let now = millis(cluster.now);
         let most = under_way(self.hosts.len()).as_secs_f64();
@@ -222,6 +232,7 @@ impl Policy for Shipped {
             work: Work::Session,
         };
         let home = cluster.jobs[job as usize].home;
+        self.know_own(cluster, home);
         self.home_does(cluster, home, dispatch::Event::Submitted(submission));
     }
 
@@ -280,7 +291,8 @@ impl Policy for Shipped {
                 let heard = millis(cluster.now);
                 if number > self.hosts[host].heard {
                     self.hosts[host].heard = number;
-                    for home in 0..self.homes.len() {
+                    // A home knows its own host without news.
+                    for home in (0..self.homes.len()).filter(|home| *home != host) {
                         let name = self.hosts[host].name.clone();
                         let news = HostNews { host: name, state: (*state).clone(), heard, unavailable: None };
                         let event = dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() };

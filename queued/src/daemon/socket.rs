@@ -7,11 +7,13 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sys::watch::PathWatch;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixListener;
+use tokio::time::Instant;
 use wire::places;
 
 use super::Daemon;
@@ -59,8 +61,7 @@ pub fn bind(places: &Places, host: &str, for_all_users: bool) -> anyhow::Result<
 /// Accepts local users for ever; binds again when the socket disappears.
 pub async fn serve(daemon: Rc<Daemon>, mut listener: UnixListener) -> anyhow::Result<()> {
     let path = daemon.places.socket();
-    #[expect(deprecated, reason = "the other way needs unsafe code; a PathWatch keeps one descriptor for life")]
-    let mut watch = AsyncFd::new(PathWatch::new(&path)?)?;
+    let mut watch = Watch::new(&path);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -74,13 +75,10 @@ pub async fn serve(daemon: Rc<Daemon>, mut listener: UnixListener) -> anyhow::Re
                 Err(error) => {
                     // Out of descriptors, most likely: what is open has to end first.
                     tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            ready = watch.readable_mut() => {
-                let mut ready = ready?;
-                let gone = ready.get_inner_mut().changed()?;
-                ready.clear_ready();
+            gone = watch.looked() => {
                 if gone
                     && let Some(again) = bind_again(&daemon, &path) {
                         listener = again;
@@ -88,6 +86,52 @@ pub async fn serve(daemon: Rc<Daemon>, mut listener: UnixListener) -> anyhow::Re
                     }
             }
         }
+    }
+}
+
+/// Tells when the socket may have disappeared: by the kernel's word, and by looking while the
+/// kernel has none to give (it gives 128 watches to a user, and any program may have them).
+struct Watch<'a> {
+    path: &'a Path,
+    events: Option<AsyncFd<PathWatch>>,
+    look_at: Instant,
+}
+
+impl<'a> Watch<'a> {
+    fn new(path: &'a Path) -> Self {
+        let mut watch = Self { path, events: None, look_at: Instant::now() };
+        watch.begin();
+        watch
+    }
+
+    fn begin(&mut self) {
+        #[expect(deprecated, reason = "the other way needs unsafe code; a PathWatch keeps one descriptor for life")]
+        let begun = PathWatch::new(self.path).and_then(AsyncFd::new);
+        self.take(begun.map(|events| self.events = Some(events)));
+    }
+
+    /// Waits for a reason to look; whether the socket is gone.
+    async fn looked(&mut self) -> bool {
+        let Some(events) = &mut self.events else {
+            tokio::time::sleep_until(self.look_at).await;
+            self.begin();
+            return !self.path.exists();
+        };
+        let gone = events.readable_mut().await.and_then(|mut ready| {
+            ready.clear_ready();
+            ready.get_inner_mut().changed()
+        });
+        self.take(gone).unwrap_or_else(|| !self.path.exists())
+    }
+
+    /// Goes on without the kernel's word where that fails.
+    fn take<T>(&mut self, tried: io::Result<T>) -> Option<T> {
+        if let Err(error) = &tried {
+            tracing::warn!(path = %self.path.display(), %error, "the socket cannot be watched and is looked at now and then");
+            self.events = None;
+            self.look_at = Instant::now() + LOOK;
+        }
+        tried.ok()
     }
 }
 
@@ -108,5 +152,7 @@ fn bind_again(daemon: &Rc<Daemon>, path: &Path) -> Option<UnixListener> {
     }
 }
 
+/// How often the socket is looked at while it cannot be watched.
+const LOOK: Duration = Duration::from_secs(10);
 /// sun_path with its closing NUL has 108 bytes; runners' sockets have somewhat longer names.
 const LONGEST_SOCKET_PATH: usize = 90;

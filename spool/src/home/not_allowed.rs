@@ -18,12 +18,6 @@ pub enum Why {
     /// Placing a held job, or giving it to no host.
     #[error("is held; only a release lets it start")]
     IsHeld,
-    /// Something that only a job with an attempt can have.
-    #[error("is {state}; no attempt of it runs")]
-    NotRunning {
-        /// The state in one word.
-        state: &'static str,
-    },
     /// Giving up a job that waits at home.
     #[error("is {state} and no host has it; cancel it instead")]
     NothingToGiveUp {

@@ -1,6 +1,9 @@
 //! Programs that own the whole screen: the same keys lead to the same screens.
 
-use queue_tests::terminal::{Picture, Terminal};
+use std::time::{Duration, Instant};
+
+use queue_tests::terminal::{PATIENCE, Picture, Terminal};
+use queue_tests::wait;
 
 use crate::place::{Place, SIZE};
 use crate::same::with_and_without_queue;
@@ -52,11 +55,13 @@ fn less_looks_the_same_through_a_stop_and_a_resize(place: &Place) {
         terminal.type_keys("k");
         seen.push(full(terminal, (23, 1), |picture| picture.text.starts_with("line 150\n")));
         terminal.resize((30, 100));
-        seen.push(full(terminal, (29, 1), |picture| picture.has_line("line 178")));
+        seen.push(repainted(terminal, (29, 1), |picture| picture.has_line("line 178")));
         terminal.type_keys("G");
         seen.push(full(terminal, (29, 5), |picture| picture.last_line() == "(END)"));
         terminal.resize(SIZE);
-        seen.push(full(terminal, (23, 1), |picture| picture.has_line("line 294") && !picture.has_line("line 295")));
+        seen.push(repainted(terminal, (23, 1), |picture| {
+            picture.has_line("line 294") && !picture.has_line("line 295")
+        }));
         terminal.type_keys("g");
         seen.push(full(terminal, (23, 1), |picture| picture.text.starts_with("line 1\n")));
         terminal.type_keys("q");
@@ -69,6 +74,19 @@ fn less_looks_the_same_through_a_stop_and_a_resize(place: &Place) {
 fn full(terminal: &Terminal, cursor: (u16, u16), condition: impl Fn(&Picture) -> bool) -> Picture {
     terminal.wait_until(&format!("a full screen with its cursor at {cursor:?}"), |picture| {
         picture.is_alternate && picture.cursor == cursor && condition(picture)
+    })
+}
+
+/// The same for `less` after a resize. It may look for keys an instant before the signal, and then
+/// sees the signal only with the next key; so it is asked to repaint now and then.
+fn repainted(terminal: &Terminal, cursor: (u16, u16), condition: impl Fn(&Picture) -> bool) -> Picture {
+    let mut asked = Instant::now();
+    wait::until("less repaints", PATIENCE, || {
+        if asked.elapsed() > Duration::from_secs(1) {
+            terminal.type_keys("r");
+            asked = Instant::now();
+        }
+        Some(terminal.picture()).filter(|picture| picture.cursor == cursor && condition(picture))
     })
 }
 

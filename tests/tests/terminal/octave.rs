@@ -10,9 +10,8 @@ use crate::same::with_and_without_queue;
 promises![octave_prompts_computes_is_interrupted_and_ends];
 
 fn octave_prompts_computes_is_interrupted_and_ends(place: &Place) {
-    with_and_without_queue(place, |place, terminal| {
-        terminal.run(&format!("alias there='{}'; clear", place.queue("-i")));
-        terminal.type_line("there octave --no-gui --quiet --norc --no-history");
+    with_and_without_queue(place, |_, terminal| {
+        terminal.type_line("now octave --no-gui --quiet --norc --no-history");
         prompt(terminal, 1);
         terminal.type_line("6 * 7");
         prompt(terminal, 2);

@@ -2,7 +2,7 @@
 //!
 //! Each place has a directory of its own, which is home and working directory of whoever sits
 //! there, and in it a command `run`: `run PROGRAM` is the program itself, or the program through
-//! queue. So the very same keys can be typed in all three, and what is seen be compared.
+//! queue (`now PROGRAM` is it through `queue -i`). So the very same keys can be typed in all three, and what is seen be compared.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -72,9 +72,11 @@ impl Place {
         fs::set_permissions(directory.join("run"), fs::Permissions::from_mode(0o700)).expect("ours");
         let mut place = Self { directory, kind, caretaker: None };
         place.caretaker = Some(place.hire_caretaker());
-        place.write("bin/run", &format!("#!/bin/sh\nexec {} \"$@\"\n", place.queue("")));
-        let run = place.directory.join("bin/run");
-        fs::set_permissions(run, fs::Permissions::from_mode(0o755)).expect("ours");
+        for (name, options) in [("run", ""), ("now", "-i")] {
+            let script = format!("bin/{name}");
+            place.write(&script, &format!("#!/bin/sh\nexec {} \"$@\"\n", place.queue(options)));
+            fs::set_permissions(place.path(&script), fs::Permissions::from_mode(0o755)).expect("ours");
+        }
         place
     }
 

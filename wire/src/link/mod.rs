@@ -126,8 +126,9 @@ impl<S: Read + Write> Link<S> {
         self.tls.as_ref()?.peer_certificate().map(Certificate)
     }
 
-    /// Reads until the socket would block, the peer has closed, or about `budget` bytes were
-    /// given to `sink`. An error of `sink` ends the connection.
+    /// Reads until the socket would block, the peer has closed, or `budget` bytes were read (with
+    /// TLS a record more), and gives what is in them to `sink`. An error of `sink` ends the
+    /// connection.
     pub fn receive(&mut self, budget: usize, sink: &mut Sink<'_>) -> Result<Received, LinkError> {
         let mut input = Buffer::default();
         input.append(&self.partial);
@@ -156,7 +157,10 @@ impl<S: Read + Write> Link<S> {
             match self.socket.read(&mut space[..most]) {
                 Ok(0) if self.tls.is_some() => return Err(LinkError::Cut),
                 Ok(0) => return Ok(Received::Closed),
-                Ok(count) => input.extend(count),
+                Ok(count) => {
+                    input.extend(count);
+                    left = left.saturating_sub(count);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     return match self.broken.take() {
@@ -166,25 +170,19 @@ impl<S: Read + Write> Link<S> {
                 }
                 Err(error) => return Err(error.into()),
             }
-            let mut given = 0;
-            let mut counted = |bytes: &[u8]| {
-                given += bytes.len();
-                sink(bytes)
-            };
             match &mut self.tls {
                 None => {
-                    counted(input.filled())?;
+                    sink(input.filled())?;
                     input.clear();
                 }
                 Some(tls) => {
-                    tls.receive(input, &mut self.output, &mut counted)?;
+                    tls.receive(input, &mut self.output, sink)?;
                     if tls.peer_closed() {
                         input.clear();
                         return Ok(Received::Closed);
                     }
                 }
             }
-            left = left.saturating_sub(given);
         }
         Ok(Received::More)
     }

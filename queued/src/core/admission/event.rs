@@ -146,7 +146,8 @@ pub enum Action {
         /// The rank at this instant.
         rank: f64,
     },
-    /// Nobody released this start in time: its leader must go.
+    /// Nobody released this start in time: its leader must go, and its home is told that it
+    /// has ended.
     Void {
         /// Which start.
         key: Key,

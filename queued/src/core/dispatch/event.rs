@@ -52,7 +52,7 @@ pub struct HostNews {
     pub host: HostName,
     /// Its newest record.
     pub state: HostState,
-    /// When this record was first heard.
+    /// When this record was first heard; for the own host, when its figures were read.
     pub heard: Millis,
     /// Why it cannot be asked, in words that follow its name: `is silent since 14:02 (no
     /// answer on 10.0.0.9:7117: connection refused)`. `None` when it may be chosen.
@@ -149,7 +149,8 @@ pub enum Action {
         slot: Slot,
         /// Whether the host remembers that this home waits.
         if_full: IfFull,
-        /// When its silence means that the next one is asked.
+        /// When its silence means that the next one is asked. Go on listening for as long as a
+        /// reservation lasts: a late answer is taken or given back.
         deadline: Millis,
     },
     /// The job is placed: tell the client. This is the end of the submission.

@@ -10,9 +10,11 @@ use crate::core::names::HostName;
 use crate::core::rank::{Figures, RankRule};
 use crate::core::time::Millis;
 
-/// News may have been under way for this long, by the host table's own reckoning for a
-/// thousand hosts: what happened so short before it was heard counts beside it.
-pub const UNDER_WAY: Duration = Duration::from_secs(4);
+/// How long news may have been under way in a cluster of so many hosts, by the host table's
+/// own reckoning.
+pub fn under_way(hosts: usize) -> Duration {
+    Duration::from_millis(1000 + 3 * hosts.min(MOST_RECKONED) as u64)
+}
 
 /// How long a host that let a question time out is asked only when no other can be, unless it
 /// is heard.
@@ -21,6 +23,18 @@ pub const SUSPECTED: Duration = Duration::from_secs(5);
 /// How long a host's answer that a queue is full is believed without asking again. Shorter
 /// than a host remembers who waits.
 pub const FULL: Duration = Duration::from_secs(20);
+
+/// From where a record comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From the host on which this runs: it is of this instant.
+    Itself,
+    /// From another host, perhaps over a third one.
+    News {
+        /// How old it may be.
+        under_way: Duration,
+    },
+}
 
 /// The number of a queue in the lists of views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,24 +110,27 @@ impl Host {
     }
 
     /// Takes a record. Says whether it is new, so that its queues are to be taken too.
-    pub fn learn(&mut self, state: &HostState, heard: Millis, unavailable: Option<String>) -> bool {
+    pub fn learn(&mut self, state: &HostState, heard: Millis, unavailable: Option<String>, source: Source) -> bool {
         self.standing = unavailable.map_or(Standing::Reachable, Standing::Unavailable);
-        if self.heard.is_some_and(|last| heard <= last) {
+        if self.heard.is_some_and(|last| heard <= last) || self.is_told_more_than(source) {
             return false;
         }
         self.heard = Some(heard);
-        self.told = 0;
-        self.said = self.said.max(Millis(heard.0.saturating_sub(UNDER_WAY.as_millis() as u64)));
         self.suspected_until = Millis(0);
         (self.cpus, self.speed, self.load1) = (state.cpus, state.speed, state.load1);
-        for queue in &mut self.queues {
-            (queue.known, queue.full) = (false, None);
+        self.queues.iter_mut().for_each(|queue| queue.known = false);
+        self.busy = state.runnable + f64::from(state.starting);
+        match source {
+            Source::Itself => self.said = heard,
+            Source::News { under_way } => {
+                // What happened since the record was written counts beside it.
+                self.told = 0;
+                self.said = self.said.max(Millis(heard.0.saturating_sub(under_way.as_millis() as u64)));
+                self.recent.retain(|(at, _)| heard.since(*at) <= under_way);
+                let beside: f64 = self.recent.iter().map(|(_, change)| change).sum();
+                self.busy = (self.busy + beside).max(0.0);
+            }
         }
-        while self.recent.front().is_some_and(|(at, _)| heard.since(*at) > UNDER_WAY) {
-            self.recent.pop_front();
-        }
-        let beside: f64 = self.recent.iter().map(|(_, change)| change).sum();
-        self.busy = (state.runnable + f64::from(state.starting) + beside).max(0.0);
         true
     }
 
@@ -122,6 +139,15 @@ impl Host {
         let queue = self.queue(queue);
         queue.known = true;
         (queue.running, queue.limit, queue.shut) = (state.running, state.limit, state.shut.is_some());
+        if !queue.shut && queue.limit.is_none_or(|limit| queue.running < limit) {
+            queue.full = None;
+        }
+    }
+
+    /// The own host's figures are of this instant, but questions to it may have been counted
+    /// there or not; its answers tell, so its figures are taken when none is open.
+    fn is_told_more_than(&self, source: Source) -> bool {
+        source == Source::Itself && self.heard.is_some() && !self.open.is_empty()
     }
 
     /// It is no longer a member.
@@ -272,7 +298,8 @@ impl Host {
     }
 
     fn count(&mut self, now: Millis, queue: QueueNumber, by: i32) {
-        while self.recent.front().is_some_and(|(at, _)| now.since(*at) > UNDER_WAY) {
+        let longest = under_way(MOST_RECKONED);
+        while self.recent.front().is_some_and(|(at, _)| now.since(*at) > longest) {
             self.recent.pop_front();
         }
         self.recent.push_back((now, f64::from(by)));
@@ -280,3 +307,6 @@ impl Host {
         queue.running = queue.running.saturating_add_signed(by);
     }
 }
+
+/// More hosts than these do not make news slower.
+const MOST_RECKONED: usize = 1000;

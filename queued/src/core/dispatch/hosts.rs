@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::event::HostNews;
-use super::host::{Host, QueueNumber};
+use super::host::{Host, QueueNumber, Source, under_way};
 use crate::core::names::{HostName, QueueName};
 use crate::core::rank::RankRule;
 use crate::core::time::Millis;
@@ -103,7 +103,7 @@ impl Hosts {
     }
 
     /// Takes a record from the table. Gives the host's number.
-    pub fn learn(&mut self, news: HostNews) -> usize {
+    pub fn learn(&mut self, news: HostNews, own: &HostName) -> usize {
         let known = self.numbers.get(&news.host).copied();
         let number = known.unwrap_or(self.list.len());
         if known.is_none() {
@@ -113,8 +113,12 @@ impl Hosts {
                 views.push(self.list[number].view(QueueNumber(queue), self.rules[queue]));
             }
         }
+        let source = match news.host == *own {
+            true => Source::Itself,
+            false => Source::News { under_way: under_way(self.list.len()) },
+        };
         let HostNews { state, heard, unavailable, .. } = news;
-        if self.list[number].learn(&state, heard, unavailable) {
+        if self.list[number].learn(&state, heard, unavailable, source) {
             for state in &state.queues {
                 let queue = self.queue(&state.queue);
                 self.list[number].learn_queue(queue, state);

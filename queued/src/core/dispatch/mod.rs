@@ -237,7 +237,7 @@ impl Dispatcher {
                 }
             }
         }
-        let changed: Vec<usize> = changed.into_iter().map(|news| self.hosts.learn(news)).collect();
+        let changed: Vec<usize> = changed.into_iter().map(|news| self.hosts.learn(news, &self.own)).collect();
         if self.lanes.len() > 0 {
             for host in changed {
                 if self.hosts.has_room(now, host) {

@@ -318,6 +318,41 @@ fn without_any_host_there_is_an_answer() {
     assert_eq!(home.refuses(1), (RefusalKind::Failed, "no host may run this".into()));
 }
 
+/// The own host's record is of this instant, others' are not: a start counts beside them for a
+/// while, and beside the own one never.
+#[test]
+fn the_own_start_counts_beside_news_that_may_be_older_and_not_beside_own_figures() {
+    for (host, busy) in [("redfish", "1.00"), ("bluefish", "2.00")] {
+        let mut home = Home::knowing(&[news(host, 4, 0.0)]);
+        home.submit(1);
+        home.asks(1);
+        home.reserve(1, host, 1.0);
+        home.places(1);
+        home.now = home.now + Duration::from_millis(500);
+        let heard = home.now;
+        home.feed(Event::HostsChanged { changed: vec![HostNews { heard, ..news(host, 4, 1.0) }], gone: Vec::new() });
+        home.submit(2);
+        home.asks(2);
+        home.reserve(2, host, 1.0);
+        assert_eq!(home.places(2).1, format!("{busy} of 4 CPUs busy"), "{host}");
+    }
+}
+
+#[test]
+fn own_figures_are_not_taken_while_a_question_may_be_in_them() {
+    let mut home = Home::knowing(&[news("redfish", 4, 0.0)]);
+    home.submit(1);
+    home.asks(1);
+    let heard = home.now;
+    home.feed(Event::HostsChanged { changed: vec![HostNews { heard, ..news("redfish", 4, 1.0) }], gone: Vec::new() });
+    home.submit(2);
+    home.asks(2);
+    home.reserve(1, "redfish", 1.0);
+    home.places(1);
+    home.reserve(2, "redfish", 1.0);
+    assert_eq!(home.places(2).1, "1.00 of 4 CPUs busy");
+}
+
 #[test]
 fn a_host_that_left_the_cluster_is_not_asked() {
     let mut home = Home::knowing(&["redfish", "bluefish"].map(|host| news(host, 4, 0.0)));
