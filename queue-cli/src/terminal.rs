@@ -6,6 +6,7 @@
 //! in a panic before its message is printed; signals that would kill this process come as
 //! messages while it is raw and end the loop in order.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -21,6 +22,16 @@ use crate::modes::Rawness;
 pub struct Terminal {
     tty: OwnedFd,
     raw: Option<Modes>,
+    ahead: Cell<Ahead>,
+}
+
+/// What was typed before the terminal went raw. The kernel has kept it, but where a person has
+/// pressed the key for the end of input there is a NUL.
+#[derive(Clone, Copy, Default)]
+struct Ahead {
+    /// So many bytes are still to be read.
+    bytes: usize,
+    end_key: u8,
 }
 
 impl Terminal {
@@ -28,7 +39,7 @@ impl Terminal {
     pub fn open() -> Option<Self> {
         let tty = sys::terminal::controlling()?;
         sys::descriptors::set_nonblocking(tty.as_fd(), true).ok()?;
-        Some(Self { tty, raw: None })
+        Some(Self { tty, raw: None, ahead: Cell::default() })
     }
 
     /// Something to write to it with.
@@ -84,6 +95,7 @@ impl Terminal {
             return;
         }
         let raw = now.raw(rawness == Rawness::Shared);
+        let end_key = now.characters.get(nix::libc::VEOF).filter(|_| now.local & nix::libc::ICANON != 0).copied();
         let Ok(tty) = self.tty.try_clone() else {
             return;
         };
@@ -92,6 +104,8 @@ impl Terminal {
         restore_in_a_panic();
         if sys::terminal::set_modes(self.tty.as_fd(), &raw).is_ok() {
             self.raw = Some(raw);
+            let bytes = sys::terminal::unread_output(self.tty.as_fd()).unwrap_or(0);
+            self.ahead.set(end_key.map(|end_key| Ahead { bytes, end_key }).unwrap_or_default());
         }
     }
 
@@ -110,10 +124,20 @@ impl Terminal {
     pub fn read(&self, buffer: &mut [u8]) -> Result<Taken, Errno> {
         match read(&self.tty, buffer) {
             Ok(0) => Ok(Taken::End),
-            Ok(count) => Ok(Taken::Bytes(count)),
+            Ok(count) => {
+                self.restore_end_keys(&mut buffer[..count]);
+                Ok(Taken::Bytes(count))
+            }
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(Taken::Blocked),
             Err(error) => Err(error),
         }
+    }
+
+    fn restore_end_keys(&self, typed: &mut [u8]) {
+        let Ahead { bytes, end_key } = self.ahead.get();
+        let count = bytes.min(typed.len());
+        typed[..count].iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = end_key);
+        self.ahead.set(Ahead { bytes: bytes - count, end_key });
     }
 }
 

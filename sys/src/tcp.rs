@@ -1,7 +1,9 @@
 //! Options of a TCP connection.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 
@@ -41,6 +43,27 @@ pub fn notsent_lowat(fd: BorrowedFd, bytes: u32) -> io::Result<()> {
         )
     })?;
     Ok(())
+}
+
+/// How long ago the peer last acknowledged anything, while something that was sent to it is not
+/// acknowledged; `None` while it owes nothing.
+pub fn owed(fd: BorrowedFd) -> io::Result<Option<Duration>> {
+    let mut facts = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, and all-zero is a valid value for those
+    // that an older one leaves out.
+    let facts = unsafe {
+        check(libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            facts.as_mut_ptr().cast(),
+            &raw mut length,
+        ))?;
+        facts.assume_init()
+    };
+    let heard = Duration::from_millis(facts.tcpi_last_ack_recv.into());
+    Ok((facts.tcpi_unacked > 0).then_some(heard))
 }
 
 /// Reads what has arrived without consuming it: the next read sees it again.

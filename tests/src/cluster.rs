@@ -277,6 +277,8 @@ fn remove_leftovers() {
 fn script(name: &str) -> Command {
     let mut command = Command::new(programs::source().join("configure-scripts/demo-cluster"));
     command.env("DEMO_CLUSTER", name).env("QUEUE_BIN", programs::directory()).env("TMPDIR", "/tmp");
+    // What the daemons of a failed test have to say is shown with it.
+    command.env("QUEUED_LOG", "info");
     command
 }
 

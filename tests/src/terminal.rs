@@ -78,7 +78,8 @@ impl Terminal {
     pub fn bash(on: Command, size: (u16, u16)) -> Self {
         // By env, because demo-cluster is a script, and a script's shell takes the prompt away.
         let prompt = r"PS1=$ \[\e]2;queue $((prompts+=1)) $?\a\]";
-        let terminal = Self::start(on, &["env", prompt, "INPUTRC=/dev/null", "bash", "--norc", "--noprofile", "-i"], size);
+        let terminal =
+            Self::start(on, &["env", prompt, "INPUTRC=/dev/null", "bash", "--norc", "--noprofile", "-i"], size);
         terminal.wait_for_prompt();
         // What is only done for some jobs would be seen as a difference.
         terminal.run("HISTFILE= ; ulimit -c 0; clear");
@@ -123,8 +124,8 @@ impl Terminal {
     /// Waits for a prompt that was not waited for before; the exit status that it says.
     pub fn wait_for_prompt(&self) -> i32 {
         let before = self.prompts.get();
-        let (count, status) =
-            self.wait("the shell's prompt", |state| Some(state.parser.callbacks().0).filter(|(count, _)| *count > before));
+        let (count, status) = self
+            .wait("the shell's prompt", |state| Some(state.parser.callbacks().0).filter(|(count, _)| *count > before));
         self.prompts.set(count);
         status
     }

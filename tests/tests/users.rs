@@ -133,7 +133,8 @@ fn jobs_run_as_their_owners_on_both_hosts() {
     let hosts = Hosts::up("owners", 1);
     for uid in [GAMES, MAN] {
         for host in ["redfish", "bluefish"] {
-            let output = hosts.queue("redfish", uid, &["-n", "-h", host, "--", "sh", "-c", "id -u; echo $QUEUE_HOST; exit 7"]);
+            let output =
+                hosts.queue("redfish", uid, &["-n", "-h", host, "--", "sh", "-c", "id -u; echo $QUEUE_HOST; exit 7"]);
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             assert_eq!(text, format!("{uid}\n{host}\n"), "{}", String::from_utf8_lossy(&output.stderr));
             assert_eq!(output.status.code(), Some(7));

@@ -280,10 +280,8 @@ mod tests {
 
     #[test]
     fn the_longest_opening_fits_its_message() {
-        let longest = Opening::Session {
-            session: crate::identity::session_name(&[0xff; 16], u32::MAX),
-            handed: vec![0, 1, 2],
-        };
+        let longest =
+            Opening::Session { session: crate::identity::session_name(&[0xff; 16], u32::MAX), handed: vec![0, 1, 2] };
         assert_eq!(Opening::decode(&longest.encode()), Some(longest));
         assert_eq!(Opening::decode(&Opening::Daemon.encode()), Some(Opening::Daemon));
     }

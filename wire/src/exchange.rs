@@ -21,6 +21,7 @@
 //! | `a` | cards whose host it wants to hear of again |
 //! | `l` | cards whose host it has lost the way to |
 //! | `m` | there is more: ask again |
+//! | `b` | the sender will close this connection: no reason to fear for it |
 //! | `x` | the sender has no room for another peer: ask the hosts told of here |
 
 mod card;
@@ -78,6 +79,9 @@ pub struct Message {
     /// The sender has more to tell than fitted.
     #[serde(rename = "m", default, skip_serializing_if = "is_false")]
     pub more: bool,
+    /// The sender closes this connection after the answer.
+    #[serde(rename = "b", default, skip_serializing_if = "is_false")]
+    pub closing: bool,
     /// The sender keeps no account of the receiver because it has too many peers already.
     #[serde(rename = "x", default, skip_serializing_if = "is_false")]
     pub crowded: bool,

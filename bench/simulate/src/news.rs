@@ -81,7 +81,7 @@ mod tests {
         let mut publisher = Publisher::new(1);
         assert!(publisher.due(Millis(0), &state(4.0)));
         assert!(!publisher.due(Millis(600), &state(5.0)), "a twentieth of the CPUs");
-        assert!(publisher.due(Millis(700), &state(6.0)), "a tenth of them");
+        assert!(publisher.due(Millis(700), &state(6.1)), "a tenth of them");
         assert!(publisher.due(Millis(1300), &state(39.0)));
         assert!(!publisher.due(Millis(1900), &state(42.0)), "under a tenth of the tasks");
         assert!(publisher.due(Millis(1900), &state(43.0)));

@@ -8,6 +8,7 @@
 
 mod first;
 mod route;
+mod silence;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,6 +25,7 @@ pub use first::Unreached;
 use crate::failure::{Failure, words};
 use crate::socket::Socket;
 use route::Address;
+use silence::Silence;
 
 /// The connection of one session, whatever state it is in.
 pub struct Connection {
@@ -40,6 +42,7 @@ pub struct Connection {
     lost_at: Option<Instant>,
     /// When the peer was last heard, for what a person is told.
     heard_at: Instant,
+    silence: Silence,
 }
 
 enum State {
@@ -68,6 +71,7 @@ impl Connection {
             pause: FIRST_PAUSE,
             lost_at: None,
             heard_at: now,
+            silence: Silence::default(),
         })
     }
 
@@ -94,7 +98,7 @@ impl Connection {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Down { until } | State::Dialing { until, .. } => Some(*until),
-            State::Up { until, .. } => *until,
+            State::Up { until, .. } => (*until).into_iter().chain(self.silence.next_look()).min(),
         }
     }
 
@@ -109,9 +113,14 @@ impl Connection {
         self.is_first
     }
 
-    /// Since when nothing was heard, while the connection is lost.
+    /// Whether frames flow, as far as one can know.
+    pub fn has_contact(&self, endpoint: &Endpoint) -> bool {
+        self.is_up(endpoint) && self.silence.since().is_none_or(|since| since.elapsed() < silence::PATIENCE)
+    }
+
+    /// Since when nothing was heard, while something is owed or the connection is lost.
     pub fn silent_since(&self) -> Option<Instant> {
-        self.lost_at.map(|_| self.heard_at)
+        self.silence.since().or(self.lost_at.map(|_| self.heard_at))
     }
 
     /// Since when the connection is known to be lost.
@@ -135,6 +144,7 @@ impl Connection {
         self.generation = generation;
         self.pause = FIRST_PAUSE;
         self.lost_at = None;
+        self.silence = Silence::default();
         if let State::Up { until, .. } = &mut self.state {
             *until = None;
         }
@@ -151,6 +161,9 @@ impl Connection {
     /// Goes on with what is due by the clock: the next attempt, or the end of one that takes
     /// too long.
     pub fn keep_up(&mut self, endpoint: &mut Endpoint, now: Instant) {
+        if let State::Up { link, .. } = &self.state {
+            self.silence.look(link.socket(), now);
+        }
         let (until, is_down) = match &self.state {
             State::Down { until } => (Some(*until), true),
             State::Dialing { until, .. } => (Some(*until), false),
@@ -167,6 +180,9 @@ impl Connection {
 
     /// Writes what there is to write. A connection that fails at it is lost.
     pub fn transmit(&mut self, endpoint: &mut Endpoint) {
+        if endpoint.wants_transmit() {
+            self.silence.spoken(Instant::now());
+        }
         let sent = self.dialed(endpoint).and_then(|()| match &mut self.state {
             State::Up { link, .. } => link.transmit(endpoint),
             State::Down { .. } | State::Dialing { .. } => Ok(()),

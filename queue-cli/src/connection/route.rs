@@ -65,7 +65,8 @@ fn authority(placement: &Placement) -> Result<Trust, String> {
         None => {
             let path = std::env::var_os(places::AUTHORITY_VARIABLE);
             let path = path.map_or_else(|| PathBuf::from(places::SYSTEM_AUTHORITY), PathBuf::from);
-            let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             text.trim().parse().map_err(|error| format!("{}: {error}", path.display()))
         }
     }

@@ -45,7 +45,7 @@ impl Session {
 
     fn take_signal(&mut self, number: i32, from_person: bool) -> Option<Ending> {
         let over = !matches!(self.progress, Progress::Running);
-        let connected = self.connection.is_up(&self.endpoint);
+        let connected = self.connection.has_contact(&self.endpoint);
         match way_of(number, from_person) {
             Way::Die => return Some(Ending::Signal(number)),
             Way::Continued => self.go_on(Resume::Whatever),
@@ -92,7 +92,7 @@ impl Session {
     /// The person has had enough.
     fn give_up(&mut self) -> Ending {
         let host = self.connection.host.clone();
-        if !self.connection.is_up(&self.endpoint) {
+        if !self.connection.has_contact(&self.endpoint) {
             return Ending::Failed(Failure::own(format!(
                 "no contact with {host}; the job there does not know that you have left"
             )));

@@ -204,6 +204,9 @@ impl Session {
             let size = (size.rows, size.columns);
             if let Some(text) = self.notice.update(&self.connection.host, silent, now, size) {
                 self.output.draw_on_tty(text.as_bytes());
+                if silent.is_none() {
+                    self.say(Control::Repaint);
+                }
             }
         }
         if self.patience_ends().is_some_and(|until| until <= now) {

@@ -65,11 +65,7 @@ async fn meet(daemon: &Rc<Daemon>, stream: TcpStream, from: SocketAddr, place: P
 
 /// What our own verifier found is better than what TLS calls it.
 pub fn explain(error: io::Error) -> anyhow::Error {
-    let found = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .and_then(tls::refusal)
-        .map(ToString::to_string);
+    let found = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).map(tls::explain);
     match found {
         Some(sentence) => anyhow::anyhow!(sentence),
         None => error.into(),

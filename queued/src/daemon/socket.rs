@@ -107,7 +107,7 @@ impl<'a> Watch<'a> {
     fn begin(&mut self) {
         #[expect(deprecated, reason = "the other way needs unsafe code; a PathWatch keeps one descriptor for life")]
         let begun = PathWatch::new(self.path).and_then(AsyncFd::new);
-        self.take(begun.map(|events| self.events = Some(events)));
+        self.events = self.take(begun);
     }
 
     /// Waits for a reason to look; whether the socket is gone.
@@ -127,7 +127,8 @@ impl<'a> Watch<'a> {
     /// Goes on without the kernel's word where that fails.
     fn take<T>(&mut self, tried: io::Result<T>) -> Option<T> {
         if let Err(error) = &tried {
-            tracing::warn!(path = %self.path.display(), %error, "the socket cannot be watched and is looked at now and then");
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "the socket cannot be watched; it is looked at now and then");
             self.events = None;
             self.look_at = Instant::now() + LOOK;
         }

@@ -32,6 +32,15 @@ impl Screen {
         self.parser.process(&bytes[invisible(bytes, usize::from(rows.get()))..]);
     }
 
+    /// What shows the last line of this screen where something else stands, and nothing else.
+    pub fn last_line(&self) -> Vec<u8> {
+        let screen = self.parser.screen();
+        let (rows, columns) = screen.size();
+        let line = screen.rows_formatted(0, columns.get()).last().unwrap_or_default();
+        let place = format!("\x1b[{rows};1H\x1b[0m\x1b[2K");
+        [place, line, screen.cursor_state_formatted(), screen.attributes_formatted()].concat().into_bytes()
+    }
+
     /// What makes a terminal of the same size show this screen, whatever it showed before.
     pub fn repaint(&self) -> Vec<u8> {
         // Out of what the lost bytes may have left open: a string, colours, a scrolling region.
@@ -97,6 +106,28 @@ mod tests {
         assert!(invisible(long.as_bytes(), 5) > 15_000, "nothing was skipped");
         assert_eq!(screen.parser.screen().contents(), plain(&pieces));
         assert_eq!(plain(&[&screen.repaint()]), plain(&pieces));
+    }
+
+    #[test]
+    fn the_last_line_comes_back_and_all_else_stays() {
+        let screens = [
+            "\x1b[31mred\x1b[5;1H\x1b[1mbold\x1b[0m plain\x1b[2;3H\x1b[4m",
+            "\x1b[5;1Hfull to the last one",
+            "\x1b[4;10Hwrapped over the edge",
+        ];
+        for bytes in screens {
+            let mut screen = Screen::new(&SIZE);
+            screen.feed(bytes.as_bytes());
+            let mut terminal = Screen::new(&SIZE);
+            terminal.feed(bytes.as_bytes());
+            terminal.feed(b"\x1b7\x1b[5;1H\x1b[0m\x1b[2K[queue: no contact]\x1b8");
+            terminal.feed(&screen.last_line());
+            assert_eq!(
+                terminal.parser.screen().state_formatted(),
+                screen.parser.screen().state_formatted(),
+                "{bytes:?}"
+            );
+        }
     }
 
     #[test]

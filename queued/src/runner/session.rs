@@ -329,6 +329,9 @@ impl Session {
             Control::Closed(Stream::Stdout) => self.leader.close(Slot::Stdout),
             Control::Closed(Stream::Stderr) => self.leader.close(Slot::Stderr),
             Control::Closed(Stream::Tty) => self.client.leaves(),
+            Control::Repaint if matches!(self.phase, Phase::Running) => {
+                self.streams.repaint_last_line(&mut self.endpoint);
+            }
             // The rest is the runner's own to say, or for a release to come.
             _ => {}
         }

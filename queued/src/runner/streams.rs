@@ -40,6 +40,15 @@ impl Streams {
         std::mem::take(&mut self.forgotten).then(|| screen.repaint())
     }
 
+    /// Shows the screen's last line anew. Where there is no room for it, much follows that will.
+    pub fn repaint_last_line(&self, endpoint: &mut Endpoint) {
+        let line = self.screen.as_ref().map(Screen::last_line).unwrap_or_default();
+        if let Some(room) = endpoint.room(Stream::Tty).get_mut(..line.len()) {
+            room.copy_from_slice(&line);
+            endpoint.filled(Stream::Tty, line.len());
+        }
+    }
+
     /// Whether there is something to wait for on this output.
     pub fn wants(
         &self,

@@ -48,19 +48,42 @@ fn a_loaded_host_gets_nothing_until_it_is_idle_again() {
 
 #[test]
 fn fifty_at_once_from_one_home_are_spread_by_cpus() {
-    let cluster = Cluster::up(3);
-    are_spread(&cluster, &["redfish"], 50);
+    are_spread(&["redfish"], 50);
 }
 
 #[test]
 fn fifty_at_once_from_three_homes_are_spread_by_cpus() {
-    let cluster = Cluster::up(3);
-    are_spread(&cluster, &["redfish", "bluefish", "onefish"], 17);
+    are_spread(&["redfish", "bluefish", "onefish"], 17);
 }
+
+/// No host gets more than its share by CPUs and a fifth, as long as hosts answer in time: a host
+/// that is not heard for 300 ms is passed over, and that is another promise. On a machine with
+/// other work it happens, so it is tried again then.
+fn are_spread(homes: &[&str], each: usize) {
+    let all = (each * homes.len()) as f64;
+    for _ in 0..ATTEMPTS {
+        let cluster = Cluster::up(3);
+        let counts = count_where_jobs_run(&cluster, homes, each);
+        if homes.iter().any(|home| cluster.log(home).contains("no answer to a reservation")) {
+            continue;
+        }
+        let rows = cluster.hosts("redfish");
+        let cpus: BTreeMap<_, _> = rows.iter().map(|row| (&*row.record.host, row.record.state.cpus)).collect();
+        for (host, count) in &counts {
+            let share = all * f64::from(cpus[host.as_str()]) / f64::from(cpus.values().sum::<u32>());
+            assert!(*count as f64 <= share * 1.2 + 0.5, "{host} has more than {share:.1} and a fifth: {counts:?}");
+        }
+        return;
+    }
+    panic!("this machine is too slow: each of {ATTEMPTS} times some host did not answer within 300 ms");
+}
+
+/// How often a machine may turn out to be busy with something else.
+const ATTEMPTS: u32 = 5;
 
 /// Starts `each` jobs on all `homes` at once, which stay until all run, and counts where. The
 /// kernel here does not see them, so the load is set as it would be if each kept a CPU busy.
-fn are_spread(cluster: &Cluster, homes: &[&str], each: usize) {
+fn count_where_jobs_run(cluster: &Cluster, homes: &[&str], each: usize) -> BTreeMap<String, usize> {
     let shared = cluster.shared();
     let gate = shared.join("gate");
     nix::unistd::mkfifo(&gate, Mode::S_IRWXU).expect("a free path of ours");
@@ -89,17 +112,11 @@ fn are_spread(cluster: &Cluster, homes: &[&str], each: usize) {
         shown = counts;
         (shown.values().sum::<usize>() == all).then_some(())
     });
-    let counts = running();
-    let cpus: BTreeMap<String, f64> =
-        cluster.hosts("redfish").into_iter().map(|row| (row.record.host, f64::from(row.record.state.cpus))).collect();
-    open_the_gate(&gate, || homes.iter().all(|home| home.stdout().is_empty() && cluster_is_idle(cluster)));
+    open_the_gate(&gate, || cluster_is_idle(cluster));
     for home in homes {
         home.end_within(PATIENCE * 3).success();
     }
-    for (host, count) in &counts {
-        let share = all as f64 * cpus[host] / cpus.values().sum::<f64>();
-        assert!(*count as f64 <= share * 1.2 + 0.5, "{host} has {count}, its share is {share:.1}: {counts:?}");
-    }
+    shown
 }
 
 fn cluster_is_idle(cluster: &Cluster) -> bool {

@@ -55,7 +55,9 @@ fn hosts_whose_clocks_are_four_minutes_apart_run_each_others_jobs() {
     let cluster = Cluster::up(3);
     let _ahead = shift_clock(&cluster, "bluefish", 240);
     let _behind = shift_clock(&cluster, "onefish", -240);
-    for (home, host) in [("redfish", "bluefish"), ("bluefish", "redfish"), ("redfish", "onefish"), ("onefish", "redfish")] {
+    for (home, host) in
+        [("redfish", "bluefish"), ("bluefish", "redfish"), ("redfish", "onefish"), ("onefish", "redfish")]
+    {
         cluster.until_open(home, host);
         assert_eq!(cluster.queue(home, &["-n", "-h", host, "--", "hostname"]).success().text(), host);
     }

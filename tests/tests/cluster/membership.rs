@@ -148,6 +148,8 @@ fn a_host_with_another_key_is_not_admitted() {
     until("the daemon with the other key says why it is alone", PATIENCE, || {
         alone.errors().contains("signed by another cluster").then_some(())
     });
+    let said = "connection closed: the other end did not accept our certificate: it may be of another cluster";
+    until("those it calls say so too", PATIENCE, || cluster.log("redfish").contains(said).then_some(()));
     let rows = cluster.hosts("onefish");
     assert_eq!(rows.iter().map(|row| row.record.host.as_str()).collect::<Vec<_>>(), ["onefish"]);
     // It may be reached or not: it does not belong to them.

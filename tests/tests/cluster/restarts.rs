@@ -180,6 +180,20 @@ fn bytes_that_died_with_a_runner_are_named_and_never_silently_missing() {
 }
 
 #[test]
+fn a_session_whose_host_was_restarted_ends_with_a_sentence() {
+    let cluster = Cluster::up(2);
+    let session = cluster.spawn("redfish", &["queue", "-n", "-h", "bluefish", "--", "sh", "-c", "echo begun; cat"]);
+    session.until_it_says("begun");
+    cluster.crash("bluefish");
+    cluster.boot("bluefish");
+    // The client's kernel asks after an idle link every thirty seconds.
+    let ended = session.end_within(PATIENCE * 3);
+    let sentence = "queue: bluefish does not go on with the session: the session is not here: it has ended, or its \
+                    host was restarted; how the job ends is not known here";
+    ended.fails(125, sentence);
+}
+
+#[test]
 fn the_job_of_a_killed_client_is_hung_up_and_leaves_nothing_behind() {
     let cluster = Cluster::up(2);
     for host in ["redfish", "bluefish"] {

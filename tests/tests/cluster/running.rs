@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::LazyLock;
 
+use nix::sys::signal::Signal;
 use queue_tests::cluster::Cluster;
 use queue_tests::process::{PATIENCE, Process};
 
@@ -120,8 +121,27 @@ fn a_job_that_closes_its_input_ends_who_writes_into_it() {
     }
 }
 
+#[test]
+fn a_signal_to_queue_is_a_signal_to_the_job() {
+    let cluster = cluster();
+    for host in HOSTS {
+        let script = "trap 'echo one' USR1; trap 'echo two; exit 5' TERM; echo $$; while :; do sleep 0.01; done";
+        let mut process = cluster.spawn("redfish", &[&["queue"], &on(host, &["sh", "-c", script])[..]].concat());
+        process.until_it_says("\n");
+        // What is sent to the process of `exec` reaches the command.
+        cluster.signal(process.id(), Signal::SIGUSR1);
+        process.until_it_says("one");
+        assert!(process.runs());
+        cluster.signal(process.id(), Signal::SIGTERM);
+        let ended = process.end();
+        assert_eq!(ended.code(), Some(5), "{host}: {}", ended.errors());
+        assert!(ended.text().ends_with("one\ntwo"), "{host}: {}", ended.text());
+    }
+}
+
 /// What a child inherits, as the child sees it.
-const INHERITED: &str = r#"grep SigIgn /proc/self/status; umask; nice; pwd; printf '%s|' "$GREETING" "$EMPTY" "$PATH"; ulimit -S -a"#;
+const INHERITED: &str =
+    r#"grep SigIgn /proc/self/status; umask; nice; pwd; printf '%s|' "$GREETING" "$EMPTY" "$PATH"; ulimit -S -a"#;
 
 #[test]
 fn everything_a_child_inherits_is_what_it_would_be_here() {
@@ -152,7 +172,8 @@ fn everything_a_child_inherits_is_what_it_would_be_here() {
 fn nohup_holds_for_the_job_too() {
     let cluster = cluster();
     for host in HOSTS {
-        let script = format!("nohup queue -n -h {host} -- sh -c 'kill -HUP $$; echo lives' </dev/null 2>/dev/null | cat");
+        let script =
+            format!("nohup queue -n -h {host} -- sh -c 'kill -HUP $$; echo lives' </dev/null 2>/dev/null | cat");
         assert_eq!(cluster.exec("redfish", &["bash", "-c", &script]).success().text(), "lives", "{host}");
     }
 }
@@ -185,7 +206,8 @@ fn every_byte_of_arguments_and_environment_arrives() {
         command.args(arguments.iter().cloned().map(OsString::from_vec));
         let ended = Process::start(command).end().success();
         assert!(ended.stdout == expected, "{host}: {:?}", String::from_utf8_lossy(&ended.stdout));
-        let mut command = cluster.command("redfish", &[&["queue"], &on(host, &["sh", "-c", "printf %s \"$ODD\""])[..]].concat());
+        let mut command =
+            cluster.command("redfish", &[&["queue"], &on(host, &["sh", "-c", "printf %s \"$ODD\""])[..]].concat());
         let odd: Vec<u8> = (1..=255).collect();
         command.env("ODD", OsString::from_vec(odd.clone()));
         assert!(Process::start(command).end().success().stdout == odd, "{host}");

@@ -26,6 +26,8 @@ fn a_thousand_silent_connections_disturb_nobody() {
     cluster.until_all_are_open();
     // In the end each of them is closed.
     until("the daemon has closed them", PATIENCE, || silent.iter().all(is_closed).then_some(()));
+    let log = cluster.log("bluefish");
+    assert!(log.contains("closed the oldest silent connection: too many"), "{log}");
     flow.goes_on();
     new_sessions_run(&cluster);
     flow.ends_well();
@@ -59,25 +61,32 @@ fn what_is_not_tls_ends_its_own_connection_only() {
     let cluster = Cluster::up(2);
     let flow = Flow::start(&cluster, "redfish", "bluefish");
     let hello = client_hello(&mut client(&cluster, "queued.queue"));
-    let garbage: [&[u8]; 8] = [
-        b"GET /v1/hosts HTTP/1.1\r\nHost: bluefish\r\n\r\n",
-        b"SSH-2.0-OpenSSH_9.2\r\n",
-        b"\n",
-        &[0; 100_000],
-        &[0x16; 40_000],
+    let (other, unfinished) = ("this is not TLS", "no complete ClientHello within 5 s");
+    let garbage: [(&[u8], &str); 8] = [
+        (b"GET /v1/hosts HTTP/1.1\r\nHost: bluefish\r\n\r\n", other),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", other),
+        (b"\n", other),
+        (&[0; 100_000], other),
+        (&[0x16; 40_000], other),
         // A record that promises more than there may be, and one that does not go on.
-        &[0x16, 0x03, 0x01, 0xff, 0xff, 1, 2, 3],
-        &[0x16, 0x03, 0x01, 0x01, 0x00, 0x01],
-        &hello[..hello.len() / 2],
+        (&[0x16, 0x03, 0x01, 0xff, 0xff, 1, 2, 3], other),
+        (&[0x16, 0x03, 0x01, 0x01, 0x00, 0x01], unfinished),
+        (&hello[..hello.len() / 2], unfinished),
     ];
-    for bytes in garbage {
+    for (number, (bytes, _)) in garbage.iter().enumerate() {
         cluster.in_network_of("redfish", || {
             let mut stream = dial(&cluster);
             // It may be closed while we still write.
             let _ = stream.write_all(bytes);
-            assert!(closes(stream), "{:?} was not turned away", bytes.get(..20));
+            assert!(closes(stream), "garbage {number} was not turned away");
         });
         cluster.queue("redfish", &["-n", "-h", "bluefish", "--", "true"]).success();
+    }
+    let log = cluster.log("bluefish");
+    let told: Vec<&str> = log.lines().filter_map(|line| line.split("INFO connection closed: ").nth(1)).collect();
+    assert_eq!(told.len(), garbage.len(), "{log}");
+    for ((_, reason), line) in garbage.iter().zip(told) {
+        assert!(line.starts_with(&format!("{reason} from={}:", cluster.address("redfish"))), "{line}");
     }
     flow.goes_on();
     flow.ends_well();
@@ -120,6 +129,8 @@ fn a_session_that_nobody_knows_is_turned_away_and_disturbs_nobody() {
             assert!(closes(stream), "{name} was not turned away");
         });
     }
+    let log = cluster.log("bluefish");
+    assert!(log.contains("connection closed: a session of uid 12345, whom this daemon does not serve"), "{log}");
     flow.goes_on();
     new_sessions_run(&cluster);
     flow.ends_well();

@@ -60,7 +60,10 @@ fn a_key_that_others_can_read_or_that_is_none_is_refused() {
         let program = programs::directory().join("queued");
         Process::start(login.command(program)).end()
     };
-    queued().fails(1, &format!("queued: cannot read the cluster's key {}: No such file or directory (os error 2)", key.display()));
+    queued().fails(
+        1,
+        &format!("queued: cannot read the cluster's key {}: No such file or directory (os error 2)", key.display()),
+    );
     fs::write(&key, "open sesame\n").expect("ours");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("ours");
     queued().fails(1, &format!("queued: {0}: others can read the cluster's key; chmod 600 {0}", key.display()));

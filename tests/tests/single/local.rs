@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use queue_tests::wait::until;
 use queue_tests::process::PATIENCE;
+use queue_tests::wait::until;
 
 use crate::login::Home;
 
@@ -49,7 +49,8 @@ fn a_child_in_the_background_does_not_keep_queue() {
     let login = home.login();
     let mark = home.home().join("mark");
     // Our own descriptors are the job's, so only a child without them lets go of the test's pipe.
-    let script = format!("queue -- sh -c '(read line <{0}/fifo; echo late >{0}/mark) >&- 2>&- & exit 3'", home.home().display());
+    let script =
+        format!("queue -- sh -c '(read line <{0}/fifo; echo late >{0}/mark) >&- 2>&- & exit 3'", home.home().display());
     nix::unistd::mkfifo(&home.home().join("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("ours");
     let ended = login.shell(&script);
     assert_eq!(ended.code(), Some(3));
@@ -67,7 +68,10 @@ fn wrong_usage_is_64_and_one_sentence() {
         (&[], "queue: no command was given; say: queue [options] -- COMMAND [ARGS...] (queue --help)"),
         (&["-h"], "queue: -h names a host: -h HOST; for help type: queue --help"),
         (&["cluster"], "queue: say: queue cluster init (queue cluster --help)"),
-        (&["-d", "a/b", "--", "true"], "queue: \"a/b\" is not the name of a queue: it has 1 to 31 bytes, no \"/\" and no \".\" at its start"),
+        (
+            &["-d", "a/b", "--", "true"],
+            "queue: \"a/b\" is not the name of a queue: it has 1 to 31 bytes, no \"/\" and no \".\" at its start",
+        ),
     ];
     for (arguments, sentence) in wrong {
         login.queue(arguments).fails(64, sentence);

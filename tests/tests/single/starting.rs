@@ -110,7 +110,8 @@ fn an_error_in_the_configuration_is_cited_with_line_and_column() {
     let said = ended.errors();
     assert_eq!(ended.code(), Some(125));
     let program = programs::directory().join("queued");
-    let expected = format!("queue: cannot start {}: {}:2:1: unknown field `prioirty`", program.display(), path.display());
+    let expected =
+        format!("queue: cannot start {}: {}:2:1: unknown field `prioirty`", program.display(), path.display());
     assert!(said.starts_with(&expected) && !said.contains('\n'), "{said}");
 }
 
@@ -128,7 +129,10 @@ fn a_configuration_that_has_become_wrong_leaves_the_last_good_one_in_force() {
         let log = fs::read_to_string(&log).ok()?;
         log.lines().find(|line| line.contains(expected)).map(str::to_owned)
     });
-    assert!(line.contains("listen = \"somewhere\": an address and a port such as \"10.0.0.1:7117\" are expected"), "{line}");
+    assert!(
+        line.contains("listen = \"somewhere\": an address and a port such as \"10.0.0.1:7117\" are expected"),
+        "{line}"
+    );
     login.queue(&["-n", "--", "true"]).success();
     assert_eq!(login.daemons(), [daemon]);
 }

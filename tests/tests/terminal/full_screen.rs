@@ -14,7 +14,9 @@ fn vim_looks_the_same_through_a_stop_and_a_resize(place: &Place) {
     with_and_without_queue(place, |place, terminal| {
         place.write("text", &lines());
         terminal.type_line("run vim -u NONE -N -i NONE text");
-        let mut seen = vec![full(terminal, (0, 0), |picture| picture.last_line().starts_with("\"text\" 300L"))];
+        let mut seen = vec![full(terminal, (0, 0), |picture| {
+            picture.last_line().starts_with("\"text\" 300L") && picture.has_line("line 22")
+        })];
         terminal.type_keys("5Gonew words\x1b:echo 'typed'\r");
         seen.push(full(terminal, (5, 8), |picture| picture.last_line() == "typed"));
         terminal.type_keys("\x1a");

@@ -11,6 +11,9 @@ promises![
     a_stopped_job_goes_on_in_the_background,
     a_stopped_job_can_be_killed_by_its_number,
     a_background_reader_stops_and_the_foreground_brings_it_the_terminal,
+    a_background_writer_stops_where_the_terminal_says_so,
+    a_running_job_that_is_brought_to_the_foreground_gets_the_keys,
+    signals_that_are_ignored_here_are_ignored_there,
     keys_end_a_job_and_the_shell_says_by_which_signal,
     a_jobs_exit_code_is_the_clients,
     a_jobs_death_is_the_clients,
@@ -39,7 +42,9 @@ fn a_stopped_job_goes_on_in_the_foreground(place: &Place) {
 
 fn a_stopped_job_goes_on_in_the_background(place: &Place) {
     with_and_without_queue(place, |_, terminal| {
-        terminal.type_line(r#"run perl -e '$|=1; print "ready\n"; select(undef, undef, undef, .02) until -e "go"; print "went\n"'"#);
+        terminal.type_line(
+            r#"run perl -e '$|=1; print "ready\n"; select(undef, undef, undef, .02) until -e "go"; print "went\n"'"#,
+        );
         terminal.wait_for_line("ready");
         terminal.type_keys("\x1a");
         assert_eq!(terminal.wait_for_prompt(), 128 + 20);
@@ -74,6 +79,41 @@ fn a_background_reader_stops_and_the_foreground_brings_it_the_terminal(place: &P
         says_twice(terminal, "now");
         terminal.type_keys("\x04");
         assert_eq!(terminal.wait_for_prompt(), 0);
+    });
+}
+
+fn a_background_writer_stops_where_the_terminal_says_so(place: &Place) {
+    with_and_without_queue(place, |_, terminal| {
+        terminal.run("stty tostop; clear");
+        terminal.run("run echo said &");
+        the_shell_says(terminal, "[1]+  Stopped                 run echo said");
+        terminal.type_line("fg");
+        assert_eq!(terminal.wait_for_prompt(), 0);
+        assert!(terminal.picture().has_line("said"));
+        terminal.run("stty -tostop");
+    });
+}
+
+fn a_running_job_that_is_brought_to_the_foreground_gets_the_keys(place: &Place) {
+    with_and_without_queue(place, |place, terminal| {
+        let job = r#"perl -e 'open my $f, ">", "ready"; close $f; select(undef, undef, undef, .02) until -e "go"; print "got ", scalar <STDIN>'"#;
+        terminal.run(&format!("run {job} &"));
+        wait::until("the job runs", PATIENCE, || place.has("ready").then_some(()));
+        terminal.run("clear");
+        // No signal tells anybody that this job has the terminal now.
+        place.begin(terminal, "fg");
+        place.write("go", "");
+        terminal.type_line("word");
+        assert_eq!(terminal.wait_for_prompt(), 0);
+        assert!(terminal.picture().has_line("got word"));
+    });
+}
+
+fn signals_that_are_ignored_here_are_ignored_there(place: &Place) {
+    with_and_without_queue(place, |_, terminal| {
+        let job = r#"run perl -e 'kill $_, $$ for qw(INT QUIT PIPE TSTP HUP USR1); print "alive\n"'"#;
+        terminal.run(&format!("(trap '' INT QUIT PIPE TSTP HUP USR1; {job})"));
+        assert!(terminal.picture().has_line("alive"));
     });
 }
 

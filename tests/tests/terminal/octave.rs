@@ -17,7 +17,7 @@ fn octave_prompts_computes_is_interrupted_and_ends(place: &Place) {
         prompt(terminal, 2);
         assert!(terminal.picture().has_line("ans = 42"));
         terminal.type_line("disp (\"for ever\"), while true, end");
-        terminal.wait_for_line("for ever");
+        terminal.wait_until("a running loop", |picture| picture.last_line() == "for ever" && picture.cursor.1 == 0);
         terminal.type_keys("\x03");
         prompt(terminal, 3);
         terminal.type_keys("\x1a");
@@ -27,7 +27,8 @@ fn octave_prompts_computes_is_interrupted_and_ends(place: &Place) {
         let ready = |bytes: &[u8]| bytes.ends_with(b"no-history\r\n\x1b[?2004h");
         terminal.wait_for_bytes("octave has the terminal", ready);
         terminal.type_line("ans + 1");
-        terminal.wait_for_line("ans = 43");
+        prompt(terminal, 4);
+        assert!(terminal.picture().has_line("ans = 43"));
         terminal.type_line("exit (3)");
         assert_eq!(terminal.wait_for_prompt(), 3);
     });

@@ -2,6 +2,9 @@
 //! tmux. The kernel throws the stop signals of such a process away, so it must not wait for
 //! somebody to continue it.
 
+use queue_tests::terminal::PATIENCE;
+use queue_tests::wait;
+
 use crate::place::Place;
 
 promises![
@@ -53,9 +56,7 @@ fn closing_the_window_ends_the_job(place: &Place) {
         let terminal = place.terminal(&["sh", "-c", &format!("exec {} {job}", place.queue(options))]);
         terminal.wait_for_line("ready");
         drop(terminal);
-        queue_tests::wait::until("HUP at the job", queue_tests::terminal::PATIENCE, || {
-            (place.read("ended") == "by HUP").then_some(())
-        });
+        wait::until("HUP at the job", PATIENCE, || (place.read("ended") == "by HUP").then_some(()));
     }
 }
 

@@ -1,5 +1,9 @@
 //! `queue` as one of several: in pipelines, under other programs, with passwords.
 
+use nix::libc::ICANON;
+use queue_tests::terminal::PATIENCE;
+use queue_tests::wait;
+
 use crate::place::Place;
 use crate::same::with_and_without_queue;
 
@@ -26,7 +30,9 @@ fn a_pager_behind_queue_gets_every_key(place: &Place) {
             }));
         }
         terminal.type_keys("G");
-        seen.push(terminal.wait_until("the end", |picture| picture.last_line() == "(END)" && picture.cursor == (23, 5)));
+        seen.push(
+            terminal.wait_until("the end", |picture| picture.last_line() == "(END)" && picture.cursor == (23, 5)),
+        );
         terminal.type_keys("q");
         assert_eq!(terminal.wait_for_prompt(), 0);
         seen
@@ -39,7 +45,7 @@ fn pipes_carry_input_and_output(place: &Place) {
         assert_eq!(terminal.run("echo one two | run tr ' ' '\\n' | run sort -r"), 0);
         assert_eq!(terminal.run("run sh -c 'cat; exit 5' <bin/run >copy"), 5);
         assert_eq!(place.read("copy"), place.read("bin/run"));
-        assert_eq!(terminal.run("run seq 1 100000 | head -n 1; echo ${PIPESTATUS[@]}"), 0);
+        assert_eq!(terminal.run("run seq 1 100000000 | head -n 1; echo ${PIPESTATUS[@]}"), 0);
         assert_eq!(terminal.run("yes | run head -n 1; echo ${PIPESTATUS[@]}"), 0);
         terminal.run("run true </dev/null | run cat | run wc -c");
     });
@@ -48,7 +54,9 @@ fn pipes_carry_input_and_output(place: &Place) {
 fn one_key_ends_a_whole_pipeline(place: &Place) {
     with_and_without_queue(place, |_, terminal| {
         let (first, last) = ("sh -c 'echo first >&2; exec sleep 1000'", "sh -c 'echo last >&2; exec cat'");
-        for line in [format!("run {first} | {last}"), format!("{first} | run {last}"), format!("run {first} | run {last}")] {
+        for line in
+            [format!("run {first} | {last}"), format!("{first} | run {last}"), format!("run {first} | run {last}")]
+        {
             terminal.run("clear");
             terminal.type_line(&line);
             terminal.wait_for_line("first");
@@ -64,22 +72,25 @@ fn one_key_ends_a_whole_pipeline(place: &Place) {
 }
 
 fn one_key_stops_a_whole_pipeline_and_it_goes_on(place: &Place) {
-    with_and_without_queue(place, |place, terminal| {
-        terminal.type_line("run sh -c 'echo ready >&2; exec sleep 1000' | run cat");
-        terminal.wait_for_line("ready");
+    with_and_without_queue(place, |_, terminal| {
+        terminal.type_line("run sh -c 'echo first >&2; exec sleep 1000' | sh -c 'echo last >&2; exec cat'");
+        terminal.wait_for_line("first");
+        terminal.wait_for_line("last");
+        terminal.type_keys("\x1a");
+        assert_eq!(terminal.wait_for_prompt(), 128 + 20);
+        terminal.run("clear");
         for _ in 0..2 {
+            terminal.type_line("fg");
+            // Nobody asks for the terminal, so the shell's modes for a job tell that it runs.
+            wait::until("the pipeline runs", PATIENCE, || (terminal.modes().local & ICANON != 0).then_some(()));
             terminal.type_keys("\x1a");
             assert_eq!(terminal.wait_for_prompt(), 128 + 20);
-            terminal.type_line("fg");
-            // Nobody asks for the terminal here, so the shell's own modes while a job runs tell.
-            let icanon = nix::libc::ICANON;
-            queue_tests::wait::until("the pipeline has the terminal", queue_tests::terminal::PATIENCE, || {
-                (terminal.modes().local & icanon != 0).then_some(())
-            });
-            let _ = place;
         }
+        terminal.type_line("fg");
+        wait::until("the pipeline runs", PATIENCE, || (terminal.modes().local & ICANON != 0).then_some(()));
         terminal.type_keys("\x03");
         assert_eq!(terminal.wait_for_prompt(), 130);
+        terminal.run("clear");
     });
 }
 
@@ -95,7 +106,9 @@ fn a_question_on_the_terminal_is_answered_while_output_is_redirected(place: &Pla
     with_and_without_queue(place, |place, terminal| {
         for (number, redirection) in [">out", "2>err >out", "<bin/run >out"].into_iter().enumerate() {
             let question = format!("question {number}: ");
-            terminal.type_line(&format!("run sh -c 'printf \"{question}\" >/dev/tty; read x </dev/tty; echo got $x' {redirection}"));
+            terminal.type_line(&format!(
+                "run sh -c 'printf \"{question}\" >/dev/tty; read x </dev/tty; echo got $x' {redirection}"
+            ));
             terminal.wait_until("the question", |picture| picture.last_line() == question.trim_end());
             place.hand_over(terminal);
             terminal.type_line("word");

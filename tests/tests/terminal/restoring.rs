@@ -75,7 +75,9 @@ fn a_killed_runner_is_replaced_and_the_session_goes_on(place: &Place) {
         says_twice(terminal, "before");
         let (leader, runner) = (place.the(Role::Leader), place.the(Role::Runner));
         processes::send(runner, "KILL");
-        wait::until("another runner", PATIENCE, || place.processes(Role::Runner).into_iter().find(|pid| *pid != runner));
+        wait::until("another runner", PATIENCE, || {
+            place.processes(Role::Runner).into_iter().find(|pid| *pid != runner)
+        });
         says_twice(terminal, "after");
         terminal.type_keys("\x04");
         // It is not found any more by its parents.

@@ -90,7 +90,19 @@ impl Card {
 
     /// Whether `other` says the same, apart from when it was written.
     pub fn says_the_same(&self, other: &Card) -> bool {
-        let Card { host, address, incarnation, sequence: _, cpus, speed_thousandths, memory_mib, platform, version, queues, rest } = self;
+        let Card {
+            host,
+            address,
+            incarnation,
+            sequence: _,
+            cpus,
+            speed_thousandths,
+            memory_mib,
+            platform,
+            version,
+            queues,
+            rest,
+        } = self;
         *host == other.host
             && *address == other.address
             && *incarnation == other.incarnation

@@ -64,6 +64,7 @@ fn everything_arrives_as_it_was_sent() {
         again: vec![key],
         lost: vec![key],
         more: true,
+        closing: true,
         crowded: true,
     };
     assert_eq!(through_json(&message), message);
@@ -139,7 +140,8 @@ fn what_is_published_is_always_sound() {
     state.runnable = f64::INFINITY;
     state.speed = -1.0;
     state.platform = "ä".repeat(100);
-    state.queues = vec![QueueState { queue: "q".repeat(99), shut: Some("é".repeat(300)), ..QueueState::default() }; 99];
+    state.queues =
+        vec![QueueState { queue: "q".repeat(99), shut: Some("é".repeat(300)), ..QueueState::default() }; 99];
     assert!(Card::of("a", "", 1, 1, &state).is_sound());
     assert!(Figures::of(1, &state).is_sound());
 }

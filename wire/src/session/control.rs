@@ -32,6 +32,8 @@ pub enum Control {
     Closed(Stream),
     /// Client: leave the job running and go.
     Detach,
+    /// Client: a line of its own stood on the terminal's last line; show what belongs there.
+    Repaint,
     /// Runner: the job runs.
     Started,
     /// Runner: the job could not be started; nothing has run.
@@ -150,7 +152,7 @@ pub struct Usage {
 
 impl Control {
     /// Every name that begins a message of this release.
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 15] = [
         "start",
         "resize",
         "signal",
@@ -158,6 +160,7 @@ impl Control {
         "modes",
         "closed",
         "detach",
+        "repaint",
         "started",
         "start_failed",
         "stopped",
@@ -269,6 +272,7 @@ mod tests {
             Control::Modes(Modes { characters: vec![3, 28], ..Modes::default() }),
             Control::Closed(Stream::Stdout),
             Control::Detach,
+            Control::Repaint,
             Control::Started,
             Control::StartFailed(refusal),
             Control::Stopped("TSTP".into()),
@@ -280,7 +284,7 @@ mod tests {
     }
 
     /// The texts that a newer release will have to understand.
-    const GOLDEN: [&str; 14] = [
+    const GOLDEN: [&str; 15] = [
         r#"{"start":{"size":null,"modes":null,"foreground":false}}"#,
         r#"{"resize":{"rows":24,"columns":80,"x_pixels":0,"y_pixels":0}}"#,
         r#"{"signal":"INT"}"#,
@@ -288,6 +292,7 @@ mod tests {
         r#"{"modes":{"input":0,"output":0,"control":0,"local":0,"characters":[3,28],"input_speed":0,"output_speed":0}}"#,
         r#"{"closed":"stdout"}"#,
         r#""detach""#,
+        r#""repaint""#,
         r#""started""#,
         r#"{"start_failed":{"message":"host b: no","kind":"failed"}}"#,
         r#"{"stopped":"TSTP"}"#,
@@ -318,13 +323,14 @@ mod tests {
                 Control::Modes(_) => 4,
                 Control::Closed(_) => 5,
                 Control::Detach => 6,
-                Control::Started => 7,
-                Control::StartFailed(_) => 8,
-                Control::Stopped(_) => 9,
-                Control::Continued => 10,
-                Control::Notice(_) => 11,
-                Control::Gap(_) => 12,
-                Control::End(_) => 13,
+                Control::Repaint => 7,
+                Control::Started => 8,
+                Control::StartFailed(_) => 9,
+                Control::Stopped(_) => 10,
+                Control::Continued => 11,
+                Control::Notice(_) => 12,
+                Control::Gap(_) => 13,
+                Control::End(_) => 14,
             };
             assert_eq!(place, expected);
         }

@@ -38,7 +38,7 @@
 //! # A connection
 //!
 //! ```text
-//! client  HELLO ------------------->            received, oldest, next of all streams
+//! client  HELLO ------------------->            received, consumed, oldest, next by stream
 //!         <------------------- HELLO   runner   only after it has read the client's
 //!         <---- frames in both ways --->        each goes on where the other has stopped
 //! ```

@@ -87,17 +87,46 @@ struct Connection {
 }
 
 enum Plan {
-    Wake { host: usize },
-    Measure { host: usize },
-    Dialled { from: usize, to: usize, address: String },
-    Refused { from: usize, address: String, reason: &'static str },
-    Accepted { connection: u64 },
-    Request { connection: u64, message: Box<Message>, sent: u64 },
-    Answer { connection: u64, message: Box<Message>, sent: u64 },
+    Wake {
+        host: usize,
+    },
+    Measure {
+        host: usize,
+    },
+    Dialled {
+        from: usize,
+        to: usize,
+        address: String,
+    },
+    Refused {
+        from: usize,
+        address: String,
+        reason: &'static str,
+    },
+    Accepted {
+        connection: u64,
+    },
+    Request {
+        connection: u64,
+        message: Box<Message>,
+        sent: u64,
+    },
+    Answer {
+        connection: u64,
+        message: Box<Message>,
+        sent: u64,
+    },
     /// The end with this number learns that the connection is no more.
-    Ends { connection: u64, end: usize, orderly: bool },
+    Ends {
+        connection: u64,
+        end: usize,
+        orderly: bool,
+    },
     /// Keepalive fails although both ends live.
-    Break { connection: u64, end: usize },
+    Break {
+        connection: u64,
+        end: usize,
+    },
 }
 
 impl Network {
@@ -225,8 +254,8 @@ impl Network {
                     self.hosts[host].wakes += 1;
                     self.handle(host, Event::Deadline);
                     let again = self.hosts[host].wake == Some(self.now);
-                   
-assert!(!again, "{} has nothing to wait for at {}", self.hosts[host].name, self.now);
+
+                    assert!(!again, "{} has nothing to wait for at {}", self.hosts[host].name, self.now);
                 }
             }
             Plan::Measure { host } => self.measure(host),
@@ -271,7 +300,13 @@ assert!(!again, "{} has nothing to wait for at {}", self.hosts[host].name, self.
                 Action::Disconnect { connection } => self.disconnect(host, connection.0),
                 Action::Send { connection, message } => {
                     let sent = self.now;
-                    self.transmit(host, connection.0, |message| Plan::Request { connection: connection.0, message, sent }, message, REQUEST_HEAD);
+                    self.transmit(
+                        host,
+                        connection.0,
+                        |message| Plan::Request { connection: connection.0, message, sent },
+                        message,
+                        REQUEST_HEAD,
+                    );
                 }
                 // Answers are taken out where the request is handled.
                 Action::Answer { .. } | Action::Changed | Action::Incarnation(_) | Action::Expelled => {}
@@ -364,7 +399,13 @@ assert!(!again, "{} has nothing to wait for at {}", self.hosts[host].name, self.
                 Action::Disconnect { connection } => self.disconnect(to, connection.0),
                 Action::Send { connection, message } => {
                     let sent = self.now;
-                    self.transmit(to, connection.0, |message| Plan::Request { connection: connection.0, message, sent }, message, REQUEST_HEAD);
+                    self.transmit(
+                        to,
+                        connection.0,
+                        |message| Plan::Request { connection: connection.0, message, sent },
+                        message,
+                        REQUEST_HEAD,
+                    );
                 }
                 Action::Answer { .. } | Action::Changed | Action::Incarnation(_) | Action::Expelled => {}
             }

@@ -74,7 +74,12 @@ fn idle(size: &Size, rows: &mut Rows) {
     network.reset_counters();
     let begin = network.now;
     network.run(begin + 60_000);
-    traffic(&network, 60.0, rows, ["idle: bytes/s sent per host, mean", "idle: bytes/s sent, busiest host", "idle: wake-ups/s per daemon"]);
+    traffic(
+        &network,
+        60.0,
+        rows,
+        ["idle: bytes/s sent per host, mean", "idle: bytes/s sent, busiest host", "idle: wake-ups/s per daemon"],
+    );
     rows.push(("connections per host, mean", format!("{:.1}", connections(&network).0)));
     rows.push(("connections, most of a host", connections(&network).1.to_string()));
 
@@ -108,12 +113,23 @@ fn busy(size: &Size, rows: &mut Rows) {
         network.run(begin + step * 500);
         staleness(&network, &mut ages);
     }
-    traffic(&network, 20.0, rows, ["busy: bytes/s sent per host, mean", "busy: bytes/s sent, busiest host", "busy: wake-ups/s per daemon"]);
+    traffic(
+        &network,
+        20.0,
+        rows,
+        ["busy: bytes/s sent per host, mean", "busy: bytes/s sent, busiest host", "busy: wake-ups/s per daemon"],
+    );
     ages.sort_unstable();
     rows.push(("busy: age of figures, mean", seconds(ages.iter().sum::<u64>() as f64 / ages.len() as f64)));
     rows.push(("busy: age of figures, 99 % below", seconds(ages[ages.len() * 99 / 100] as f64)));
     rows.push(("busy: age of figures, oldest", seconds(ages[ages.len() - 1] as f64)));
-    deaths(&mut network, size, End::Power, rows, ["power fails: not chosen after, mean", "power fails: not chosen by anybody after"]);
+    deaths(
+        &mut network,
+        size,
+        End::Power,
+        rows,
+        ["power fails: not chosen after, mean", "power fails: not chosen by anybody after"],
+    );
     deaths(&mut network, size, End::Crash, rows, ["daemon killed: mean", "daemon killed: by anybody"]);
     deaths(&mut network, size, End::Leave, rows, ["goodbye: mean", "goodbye: by anybody"]);
 }
@@ -128,7 +144,10 @@ fn gate(network: &mut Network) -> (f64, f64) {
     while known.iter().any(Option::is_none) {
         network.run(network.now + 5);
         for (host, known) in network.hosts.iter().zip(&mut known) {
-            let shut = host.table.candidate(&name, network.clock_of(subject)).is_some_and(|it| it.card.queues[1].shut.is_some());
+            let shut = host
+                .table
+                .candidate(&name, network.clock_of(subject))
+                .is_some_and(|it| it.card.queues[1].shut.is_some());
             if known.is_none() && shut {
                 *known = Some(network.now);
             }
@@ -201,7 +220,16 @@ fn lossy(size: &Size, rows: &mut Rows) {
     rows.push(("5 % loss: ... is taken for dead", share(silent)));
     rows.push(("5 % loss: ... is not chosen for another reason", share(other)));
     let seconds = size.watched_s as f64;
-    traffic(&network, seconds, rows, ["5 % loss, idle: bytes/s sent per host, mean", "5 % loss, idle: bytes/s sent, busiest host", "5 % loss, idle: wake-ups/s per daemon"]);
+    traffic(
+        &network,
+        seconds,
+        rows,
+        [
+            "5 % loss, idle: bytes/s sent per host, mean",
+            "5 % loss, idle: bytes/s sent, busiest host",
+            "5 % loss, idle: wake-ups/s per daemon",
+        ],
+    );
     deaths(&mut network, size, End::Power, rows, ["5 % loss, power fails: mean", "5 % loss, power fails: by anybody"]);
 }
 

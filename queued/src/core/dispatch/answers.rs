@@ -3,7 +3,7 @@
 use wire::api::{Refusal, RefusalKind};
 
 use super::event::{Action, Work};
-use super::{Dispatcher, Due, Job, Phase, Placed, Silent};
+use super::{Dispatcher, Due, Job, Phase, Placed, Silent, line};
 use crate::core::admission::{RESERVATION, Slot};
 use crate::core::choose;
 use crate::core::names::{HostName, JobId};
@@ -76,7 +76,8 @@ impl Dispatcher {
         self.hosts.change(host, |host| host.answered(now, question, rank, rule));
         if refusal.kind == RefusalKind::Full {
             let words = refusal.message.clone();
-            self.hosts.change(host, |host| host.said_full(now, job.queue, words));
+            let if_full = line::if_full(&job.submission);
+            self.hosts.change(host, |host| host.said_full(now, job.queue, words, if_full));
         }
         let asking = match &job.phase {
             Phase::Asking { question, .. } if question.host == host => Some(question),
@@ -100,7 +101,7 @@ impl Dispatcher {
                 actions.push(Action::Refuse { id, refusal: Refusal { message, ..refusal } });
                 return;
             }
-            (RefusalKind::Full, Slot::Counted) => {}
+            (RefusalKind::Full, Slot::Counted) => job.full.push(host),
             (RefusalKind::Worse, _) if was_compared => job.worse.push(host),
             // Worse than nothing is no reason: such a host would be asked for ever.
             (RefusalKind::Worse, _) => {

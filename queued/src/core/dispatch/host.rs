@@ -6,6 +6,7 @@ use std::time::Duration;
 use wire::news::{HostState, QueueState};
 
 use super::hosts::{Opening, View};
+use crate::core::admission::IfFull;
 use crate::core::names::HostName;
 use crate::core::rank::{Figures, RankRule};
 use crate::core::time::Millis;
@@ -23,6 +24,9 @@ pub const SUSPECTED: Duration = Duration::from_secs(5);
 /// How long a host's answer that a queue is full is believed without asking again. Shorter
 /// than a host remembers who waits.
 pub const FULL: Duration = Duration::from_secs(20);
+
+/// The same when it was not asked to remember: those who wait ask for themselves.
+pub const FULL_UNREMEMBERED: Duration = Duration::from_secs(1);
 
 /// From where a record comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +159,11 @@ impl Host {
         self.standing = Standing::Gone;
     }
 
+    /// Whether another host may have its number.
+    pub fn can_be_replaced(&self) -> bool {
+        self.is_gone() && self.open.is_empty()
+    }
+
     pub fn is_gone(&self) -> bool {
         self.standing == Standing::Gone
     }
@@ -271,9 +280,13 @@ impl Host {
         }
     }
 
-    /// It said that it is full, in these words.
-    pub fn said_full(&mut self, now: Millis, queue: QueueNumber, words: String) {
-        self.queue(queue).full = Some((now + FULL, words));
+    /// It said that it is full, in these words, and remembers this home or not.
+    pub fn said_full(&mut self, now: Millis, queue: QueueNumber, words: String, if_full: IfFull) {
+        let believed = match if_full {
+            IfFull::Remember => FULL,
+            IfFull::Forget => FULL_UNREMEMBERED,
+        };
+        self.queue(queue).full = Some((now + believed, words));
     }
 
     /// In which words it said that `queue` is full.

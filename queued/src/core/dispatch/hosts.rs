@@ -12,11 +12,13 @@ use crate::core::names::{HostName, QueueName};
 use crate::core::rank::RankRule;
 use crate::core::time::Millis;
 
-/// All hosts; a host keeps its number for ever.
+/// All hosts. A host keeps its number until it is gone and another one needs it.
 #[derive(Debug, Default)]
 pub struct Hosts {
     list: Vec<Host>,
     numbers: HashMap<HostName, usize>,
+    /// Those that are no members; some may have come back.
+    gone: Vec<usize>,
     queues: Vec<QueueName>,
     /// By queue and host.
     views: Vec<Vec<View>>,
@@ -89,17 +91,36 @@ impl Hosts {
         self.views.iter().any(|views| views[number].is_open(now))
     }
 
+    /// The number of a queue that some host has told of.
+    pub fn find_queue(&self, name: &str) -> Option<QueueNumber> {
+        self.queues.iter().position(|queue| queue.as_str() == name).map(QueueNumber)
+    }
+
     /// The number of a queue, made when it is new.
-    pub fn queue(&mut self, name: &str) -> QueueNumber {
-        let known = self.queues.iter().position(|queue| queue.as_str() == name);
-        QueueNumber(known.unwrap_or_else(|| {
+    fn queue(&mut self, name: &str) -> QueueNumber {
+        self.find_queue(name).unwrap_or_else(|| {
             self.queues.push(name.into());
             self.rules.push(RankRule::default());
             let queue = QueueNumber(self.views.len());
             let views = self.list.iter().map(|host| host.view(queue, RankRule::default()));
             self.views.push(views.collect());
-            queue.0
-        }))
+            queue
+        })
+    }
+
+    /// Frees the number of a host that is gone, should `name` be new: hosts that come and go
+    /// for years must not make the list longer. Gives the number, which means `name` now.
+    pub fn make_room_for(&mut self, name: &HostName) -> Option<usize> {
+        if self.numbers.contains_key(name) {
+            return None;
+        }
+        self.gone.retain(|number| self.list[*number].is_gone());
+        let place = self.gone.iter().position(|number| self.list[*number].can_be_replaced())?;
+        let number = self.gone.swap_remove(place);
+        self.numbers.remove(&self.list[number].name);
+        self.numbers.insert(name.clone(), number);
+        self.list[number] = Host::new(name.clone());
+        Some(number)
     }
 
     /// Takes a record from the table. Gives the host's number.
@@ -129,8 +150,11 @@ impl Hosts {
     }
 
     pub fn forget(&mut self, number: usize) {
-        self.list[number].forget();
-        self.refresh(number);
+        if !self.list[number].is_gone() {
+            self.list[number].forget();
+            self.gone.push(number);
+            self.refresh(number);
+        }
     }
 
     /// Changes what is known of a host.

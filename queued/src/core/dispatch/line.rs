@@ -11,6 +11,14 @@ use crate::core::admission::{IfFull, Slot};
 use crate::core::names::JobId;
 use crate::core::time::Millis;
 
+/// Whether a host that is full remembers this job's home.
+pub fn if_full(submission: &Submission) -> IfFull {
+    match submission.on_full {
+        OnFull::Wait => IfFull::Remember,
+        OnFull::Fail | OnFull::Local => IfFull::Forget,
+    }
+}
+
 impl Dispatcher {
     /// Asks for as many jobs of these lanes as there is room for, in order.
     pub(super) fn pump(&mut self, now: Millis, mut lanes: Vec<LaneKey>, actions: &mut Vec<Action>) {
@@ -64,7 +72,7 @@ impl Dispatcher {
             host: self.hosts[question.host].name.clone(),
             runner_up_rank: question.runner_up.as_ref().map(|(_, _, rank)| *rank),
             slot: question.slot,
-            if_full: if submission.on_full == OnFull::Wait { IfFull::Remember } else { IfFull::Forget },
+            if_full: if_full(submission),
             deadline,
         });
         job.phase = Phase::Asking { question, number, deadline };
@@ -112,7 +120,9 @@ impl Dispatcher {
             }
             Phase::InLine => {
                 self.lanes.remove(&job.lane, *priority, user, job.place);
-                self.left.push(job.lane.clone());
+                if self.left.last() != Some(&job.lane) {
+                    self.left.push(job.lane.clone());
+                }
             }
         }
         job
@@ -161,6 +171,7 @@ impl Dispatcher {
         self.look_again_at(now + LOOK_AGAIN);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.silent.clear();
+        job.full.clear();
         let what_for = words::waiting(&job.submission, obstacles);
         if job.told.as_ref() != Some(&what_for) {
             let ahead = self.lanes.ahead(&job.lane, job.submission.priority, job.place);

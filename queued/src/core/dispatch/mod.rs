@@ -89,8 +89,10 @@ struct Job {
     lane: LaneKey,
     place: Place,
     phase: Phase,
-    /// Hosts that refused as worse.
+    /// Hosts that refused as worse since it was last found that nobody can be asked.
     worse: Vec<usize>,
+    /// Hosts that were full since then.
+    full: Vec<usize>,
     /// Hosts that will not run it, and why.
     cannot: Vec<(usize, Refusal)>,
     /// Hosts that did not answer in time.
@@ -136,8 +138,16 @@ struct Placed {
 
 impl Job {
     fn new(submission: Submission, queue: QueueNumber, lane: LaneKey, place: Place) -> Self {
-        let (worse, cannot, silent) = (Vec::new(), Vec::new(), Vec::new());
-        Self { submission, queue, lane, place, phase: Phase::InLine, worse, cannot, silent, told: None }
+        let (phase, worse, full, cannot, silent) = (Phase::InLine, Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { submission, queue, lane, place, phase, worse, full, cannot, silent, told: None }
+    }
+
+    /// This number means another host now.
+    fn forget(&mut self, host: usize) {
+        self.worse.retain(|other| *other != host);
+        self.full.retain(|other| *other != host);
+        self.cannot.retain(|(other, _)| *other != host);
+        self.silent.retain(|silent| silent.host != host);
     }
 
     /// Whether this host will not run it, or did not answer.
@@ -215,12 +225,16 @@ impl Dispatcher {
             actions.push(Action::Refuse { id, refusal: words::line_too_long(MOST_IN_LINE) });
             return;
         }
+        // A name that no host has ever told is not worth a number.
+        let Some(queue) = self.hosts.find_queue(submission.queue.as_str()) else {
+            actions.push(Action::Refuse { id, refusal: words::no_queue(&submission) });
+            return;
+        };
         match LaneKey::of(&submission, &self.hosts) {
             Ok(lane) => {
                 self.turns += 1;
                 let place = Place { turn: self.turns, id };
                 self.lanes.insert(&lane, submission.priority, &submission.user, place);
-                let queue = self.hosts.queue(submission.queue.as_str());
                 self.jobs.insert(id, Job::new(submission, queue, lane.clone(), place));
                 self.pump(now, vec![lane], actions);
             }
@@ -237,9 +251,15 @@ impl Dispatcher {
                 }
             }
         }
-        let changed: Vec<usize> = changed.into_iter().map(|news| self.hosts.learn(news, &self.own)).collect();
+        let mut learned = Vec::with_capacity(changed.len());
+        for news in changed {
+            if let Some(number) = self.hosts.make_room_for(&news.host) {
+                self.jobs.values_mut().for_each(|job| job.forget(number));
+            }
+            learned.push(self.hosts.learn(news, &self.own));
+        }
         if self.lanes.len() > 0 {
-            for host in changed {
+            for host in learned {
                 if self.hosts.has_room(now, host) {
                     self.pump_host(now, host, actions);
                 }
@@ -248,11 +268,10 @@ impl Dispatcher {
     }
 
     fn slot_freed(&mut self, now: Millis, name: HostName, queue: QueueName, actions: &mut Vec<Action>) {
-        let Some(host) = self.hosts.number(&name) else {
+        let (Some(host), Some(number)) = (self.hosts.number(&name), self.hosts.find_queue(queue.as_str())) else {
             actions.push(Action::Decline { host: name, queue });
             return;
         };
-        let number = self.hosts.queue(queue.as_str());
         let lanes = self.lanes.keys().filter(|lane| lane.queue == queue && search::admits(lane, &self.hosts[host]));
         match lanes.filter_map(|lane| self.lanes.first(lane)).min() {
             Some(first) => {

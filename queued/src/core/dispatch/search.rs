@@ -48,7 +48,10 @@ impl Dispatcher {
             let views = hosts.views(job.queue).iter().enumerate();
             views.filter(|(number, _)| takes_any || admits(lane, &hosts[*number]))
         };
-        let untried = || able().filter(|(number, _)| !job.worse.contains(number) && !job.was_turned_down_by(*number));
+        let untried = || {
+            let tried = |number: usize| job.worse.contains(&number) || job.full.contains(&number);
+            able().filter(move |(number, _)| !tried(*number) && !job.was_turned_down_by(*number))
+        };
         let trusted = |view: &View| view.is_open(now) && view.suspected_until <= now;
 
         if let Target::Rather(name) = &lane.target
@@ -99,7 +102,11 @@ impl Dispatcher {
                 continue;
             }
             match view.opening {
-                Opening::Open | Opening::Full | Opening::FullIfAsked if view.full_until > now => registered += 1,
+                Opening::Open | Opening::Full | Opening::FullIfAsked
+                    if view.full_until > now || job.full.contains(&number) =>
+                {
+                    registered += 1;
+                }
                 Opening::FullIfAsked => {
                     registered += 1;
                     under_way = true;

@@ -37,6 +37,11 @@ pub fn no_room(job: &Submission, obstacles: &Obstacles) -> Refusal {
     Refusal { message: waiting(job, obstacles), kind: RefusalKind::Full }
 }
 
+/// No host has ever told of the queue.
+pub fn no_queue(job: &Submission) -> Refusal {
+    Refusal { message: format!("no host has a queue \"{}\"", job.queue), kind: RefusalKind::Failed }
+}
+
 /// This home keeps no more jobs in line.
 pub fn line_too_long(most: usize) -> Refusal {
     let message = format!("{most} jobs wait here already; submit more when some have started");

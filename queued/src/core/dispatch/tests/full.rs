@@ -160,8 +160,33 @@ fn no_more_than_ten_thousand_wait() {
 fn a_queue_that_a_host_does_not_have_is_not_looked_for_there() {
     let mut home = Home::knowing(&[news("redfish", 4, 0.0), news("bluefish", 4, 0.0)]);
     home.feed(Event::Submitted(Submission { queue: "night".into(), ..submission(1) }));
-    let words = "no host takes this: no queue \"night\" on bluefish, redfish";
-    assert_eq!(home.refuses(1), (RefusalKind::Failed, words.into()));
+    assert_eq!(home.refuses(1), (RefusalKind::Failed, "no host has a queue \"night\"".into()));
+
+    let mut other = news("onefish", 4, 0.0);
+    other.state.queues[0].queue = "night".into();
+    home.feed(Event::HostsChanged { changed: vec![other], gone: Vec::new() });
+    home.feed(Event::Submitted(Submission { queue: "night".into(), ..submission(2) }));
+    assert_eq!(home.asks(2), ("onefish".into(), None));
+    home.refuse(2, "onefish", RefusalKind::Failed, 1.0);
+    let words = "no host takes this: no queue \"night\" on bluefish, redfish; no user \"alice\" on onefish";
+    assert_eq!(home.refuses(2), (RefusalKind::Failed, words.into()));
+}
+
+/// A job that does not wait must not make hosts seem registered for those who do.
+#[test]
+fn a_host_that_forgot_is_asked_again_by_a_job_that_waits() {
+    let mut home = Home::knowing(&[full_news("redfish")]);
+    home.feed(Event::Submitted(Submission { on_full: OnFull::Fail, ..queued(1) }));
+    assert!(matches!(home.next(), Action::Ask { if_full: IfFull::Forget, .. }));
+    home.refuse(1, "redfish", RefusalKind::Full, 1.0);
+    home.refuses(1);
+    home.feed(Event::Submitted(queued(2)));
+    home.waits(2);
+    home.wait(LOOK_AGAIN);
+    home.asks(2);
+    home.refuse(2, "redfish", RefusalKind::Full, 1.0);
+    home.wait(LOOK_AGAIN);
+    home.feed(Event::Cancelled { id: JobId(2) });
 }
 
 #[test]

@@ -315,7 +315,7 @@ fn a_wrong_request_is_refused_at_once() {
 fn without_any_host_there_is_an_answer() {
     let mut home = Home::knowing(&[]);
     home.submit(1);
-    assert_eq!(home.refuses(1), (RefusalKind::Failed, "no host may run this".into()));
+    assert_eq!(home.refuses(1), (RefusalKind::Failed, "no host has a queue \"now\"".into()));
 }
 
 /// The own host's record is of this instant, others' are not: a start counts beside them for a
@@ -362,4 +362,8 @@ fn a_host_that_left_the_cluster_is_not_asked() {
     home.feed(Event::Cancelled { id: JobId(1) });
     home.feed(Event::Submitted(Submission { choice: HostChoice::Only("bluefish".into()), ..submission(2) }));
     assert_eq!(home.refuses(2).1, "no host named \"bluefish\"; known: redfish");
+    home.feed(Event::HostsChanged { changed: vec![news("onefish", 4, 0.0)], gone: Vec::new() });
+    home.feed(Event::Submitted(Submission { choice: HostChoice::Only("onefish".into()), ..submission(3) }));
+    assert_eq!(home.asks(3), ("onefish".into(), None), "it has the number of the one that left");
+    home.feed(Event::Cancelled { id: JobId(3) });
 }
