@@ -69,11 +69,18 @@ impl Hosts {
             let daemon = hosts.daemon(host);
             hosts.daemons.push(daemon);
         }
-        wait::until("the hosts know each other", PATIENCE, || {
-            let rows = hosts.queue("redfish", GAMES, &["hosts", "--json"]);
-            (String::from_utf8_lossy(&rows.stdout).contains("bluefish")).then_some(())
-        });
+        hosts.know_each_other();
         hosts
+    }
+
+    /// Waits until each daemon has heard of the other host, as it must again after its restart.
+    fn know_each_other(&self) {
+        for (host, other) in [("redfish", "bluefish"), ("bluefish", "redfish")] {
+            wait::until("the hosts know each other", PATIENCE, || {
+                let rows = self.queue(host, GAMES, &["hosts", "--json"]);
+                String::from_utf8_lossy(&rows.stdout).contains(other).then_some(())
+            });
+        }
     }
 
     fn daemon(&self, host: &str) -> Child {
@@ -164,6 +171,7 @@ fn a_session_does_not_notice_that_the_daemon_of_another_user_dies() {
         assert_eq!(rest, "second\n");
         assert!(session.wait().expect("our child").success());
         hosts.daemons[number] = hosts.daemon(host);
+        hosts.know_each_other();
         assert!(hosts.queue(host, GAMES, &["-n", "-h", host, "--", "true"]).status.success());
     }
 }

@@ -84,7 +84,7 @@ fn a_queue_that_does_not_exist_is_named() {
     let home = Home::new();
     let login = home.login_on("redfish", "");
     let ended = login.queue(&["-n", "-d", "night", "--", "true"]);
-    ended.fails(125, "queue: redfish: no queue \"night\"");
+    ended.fails(125, "queue: no host has a queue \"night\"");
 }
 
 #[test]

@@ -65,27 +65,6 @@ fn a_job_runs_on_through_a_cut_and_what_did_not_fit_is_named_and_repainted() {
 }
 
 #[test]
-fn what_fits_through_a_cut_is_shown_in_full() {
-    let place = Place::other_host();
-    let terminal = place.bash();
-    let job = r#"perl -e '$|=1; print "ready\n"; select undef, undef, undef, .02 until -e "go"; print "line $_\n" for 1..2000; open my $f, ">", "written"; close $f; exit 3'"#;
-    place.begin(&terminal, &format!("{} {job}", place.queue("")));
-    terminal.wait_for_line("ready");
-    place.demo_cluster(&["cut", "bluefish"]);
-    place.write("go", "");
-    wait::until("the job has written everything", PATIENCE, || place.has("written").then_some(()));
-    terminal.wait_for_bytes("the notice", |bytes| String::from_utf8_lossy(bytes).contains(NOTICE));
-    place.demo_cluster(&["heal", "bluefish"]);
-    assert_eq!(terminal.wait_for_prompt(), 3);
-    let bytes = terminal.bytes();
-    let text = String::from_utf8_lossy(&bytes);
-    for line in 1..=2000 {
-        assert_eq!(text.matches(&format!("line {line}\r\n")).count(), 1, "line {line}");
-    }
-    assert!(!text.contains("not shown"));
-}
-
-#[test]
 fn leaving_works_while_the_link_is_cut() {
     let place = Place::other_host();
     let terminal = place.bash();
