@@ -97,11 +97,13 @@ impl Leader {
                 while self.signals.next()?.is_some() {}
                 self.reap()?;
             }
-            if adoption {
-                self.adopt();
-            }
+            // Before an adoption, which may put another connection in the place of the one that has
+            // something: reading that one would wait for ever.
             if runner {
                 self.hear();
+            }
+            if adoption {
+                self.adopt();
             }
         }
     }

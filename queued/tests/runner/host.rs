@@ -65,6 +65,13 @@ impl Host {
         self.runner.wait().expect("it is our child");
     }
 
+    /// The sockets of this host's leaders.
+    pub fn leaders(&self) -> Vec<Vec<u8>> {
+        let place = self.directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let prefix = queued::leader::socket_prefix(sys::credentials::own_uid(), place);
+        sys::unix::abstract_names(&prefix).expect("proc is mounted")
+    }
+
     pub fn tell(&mut self, message: &ToRunner) {
         self.daemon.write_all(&encode(message).expect("small")).expect("the runner listens");
     }
@@ -158,10 +165,8 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         // Leaders outlive a runner that is killed: each must have been acknowledged before.
-        let place = self.directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let prefix = queued::leader::socket_prefix(sys::credentials::own_uid(), place);
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !sys::unix::abstract_names(&prefix).is_ok_and(|names| names.is_empty()) {
+        while !self.leaders().is_empty() {
             if Instant::now() > deadline {
                 eprintln!("a leader of this test is still there");
                 break;
