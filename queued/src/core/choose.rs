@@ -50,6 +50,10 @@ pub fn best_two(candidates: impl IntoIterator<Item = Candidate>, random: &mut Ra
     // How many were equal to the best so far: each of them is chosen with the same chance.
     let mut equals = 1;
     for candidate in candidates {
+        // Most of a large cluster is clearly worse than the best two: one comparison for those.
+        if runner_up.is_some_and(|second| candidate.rank > second.rank * (1.0 + SAME)) {
+            continue;
+        }
         match candidate.is_better_than(&best) {
             Some(true) => {
                 runner_up = Some(std::mem::replace(&mut best, candidate));

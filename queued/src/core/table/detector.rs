@@ -14,8 +14,9 @@ use wire::exchange::Rumour;
 
 use super::Table;
 use super::claim::{Claim, ClaimId, Doubt, Instant};
+use super::dials::Failure;
 use super::pace;
-use super::peers::Failure;
+
 use super::slots::{Slot, Slots};
 use super::spread::Haste;
 use crate::core::time::Millis;
@@ -54,7 +55,7 @@ impl Table {
     /// A connection with this host died. If another stands it must show that it works, else
     /// this daemon connects to see whether the host is there.
     pub(super) fn lost_host(&mut self, now: Millis, host: &Arc<str>) {
-        let Some(id) = self.roster.newest(host) else {
+        let Some(id) = self.roster.newest(host).filter(|_| **host != *self.own.name) else {
             return;
         };
         let incarnation = self.roster[id].card.incarnation;
@@ -63,19 +64,23 @@ impl Table {
         self.detector.losses.entry(Arc::clone(host)).or_insert(loss);
         match self.neighbours.slot_of_host(host) {
             Some(slot) if self.neighbours[slot].outgoing.is_some() => self.neighbours[slot].greeted = false,
-            _ => self.dial_host(now, host),
+            _ => self.look_for(now, host),
         }
     }
 
     /// A lost host could not be connected to. Silence may be a lost packet, and the rest of the
-    /// grace is for another try; a refusal would only be repeated.
+    /// grace is for another try at once, since this one took a second; a refusal would only be
+    /// repeated.
     pub(super) fn missed_host(&mut self, now: Millis, host: &str, failure: Failure) {
         let Some(loss) = self.detector.losses.get_mut(host).filter(|loss| loss.rounds == 0) else {
             return;
         };
         match failure {
             Failure::Refused => loss.decide_at = loss.decide_at.min(loss.at + pace::grace(1)),
-            Failure::Silence if loss.decide_at > now => self.dial_host(now, host),
+            Failure::Silence if loss.decide_at > now => {
+                let address = self.address(host).unwrap_or_default().to_owned();
+                self.dial(now, &address);
+            }
             Failure::Silence => {}
         }
     }
@@ -113,7 +118,7 @@ impl Table {
             self.doubt(now, id, doubt, None);
         }
         if self.connection(host).is_none() {
-            self.dial_host(now, host);
+            self.look_for(now, host);
         }
         // What refutes may have been sent before the host died and only now have arrived.
         loss.rounds += 1;
@@ -155,6 +160,11 @@ impl Table {
         (age >= pace::confirmation(self.roster.count())).then_some(age)
     }
 
+    /// Whether a host is there as far as is known: it is not silent, and news of it comes.
+    pub(super) fn lives(&self, claim: &Claim, now: Millis) -> bool {
+        self.silent_for(claim, now).is_none() && claim.age(now) <= pace::quiet(self.roster.count())
+    }
+
     /// Doubts a host. If a later record than the doubter's was heard before the doubt began, the
     /// doubt is about that: the host can have sent it before it died.
     fn doubt(&mut self, now: Millis, id: ClaimId, doubt: Doubt, from: Option<Slot>) {
@@ -189,6 +199,10 @@ impl Table {
     /// is refuted by the one that is on its way.
     fn refute(&mut self, now: Millis, rumour: &Rumour) {
         match rumour.incarnation.cmp(&self.own.incarnation) {
+            // Nobody can have heard so many records of this life.
+            Ordering::Equal if rumour.sequence > self.publisher.sequence() + ABSURD => {
+                self.live_on(now, rumour.incarnation);
+            }
             Ordering::Equal if rumour.sequence >= self.publisher.sequence() => {
                 self.publish(now, rumour.sequence, Haste::Urgent);
             }
@@ -205,6 +219,8 @@ impl Table {
     }
 }
 
+/// A sequence number this far beyond the own one is nonsense, and is not followed.
+const ABSURD: u64 = 1_000_000;
 /// A lost host is looked at again after this time.
 const NEXT_ROUND: Duration = Duration::from_secs(1);
 /// After so many looks it is silent, or lives and is only out of our own reach.

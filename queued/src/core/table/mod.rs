@@ -11,9 +11,11 @@
 //! | `roster` | Who is there, and which of two records is the newer? |
 //! | `publish` | Is there news about this host? |
 //! | `spread` | Which neighbour is told what? |
+//! | `links` | What follows from a connection or an exchange? |
 //! | `talk` | How is that put into a message, and a message taken in? |
 //! | `detector` | Who has fallen silent? |
 //! | `peers` | With whom do we keep connections? |
+//! | `dials` | Which addresses may be connected to, and how did that go? |
 //! | `life` | What if others say something about this host itself? |
 //! | `rows` | What does a person see, what the dispatcher? |
 //! | `pace` | How fast does all this go with so many hosts? |
@@ -21,7 +23,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::exchange::Message;
 use wire::news::HostState;
 
 use crate::core::random::Random;
@@ -30,8 +31,10 @@ use crate::core::time::Millis;
 mod claim;
 mod clock;
 mod detector;
+mod dials;
 mod event;
 mod life;
+mod links;
 mod neighbours;
 mod pace;
 mod peers;
@@ -50,13 +53,12 @@ pub use rows::{Candidate, Reach, Unavailable};
 use clock::OwnClock;
 use detector::Detector;
 use life::Life;
-use neighbours::{Connection, Neighbour, Neighbours};
+use neighbours::{Connection, Neighbours, Purpose};
 use peers::Peers;
 use publish::Publisher;
 use roster::Roster;
 use slots::Slot;
 use spread::Haste;
-use talk::Heard;
 
 /// What this daemon knows of all hosts.
 #[derive(Debug)]
@@ -70,8 +72,7 @@ pub struct Table {
     publisher: Publisher,
     clock: Option<OwnClock>,
     random: Random,
-    /// When other sources were last tried.
-    tried: Millis,
+    house_kept: Millis,
     out: Vec<Action>,
     changed: bool,
 }
@@ -89,7 +90,7 @@ impl Table {
             publisher: Publisher::default(),
             clock: None,
             random: Random::new(seed),
-            tried: Millis(0),
+            house_kept: Millis(0),
             out: Vec::new(),
             changed: false,
         }
@@ -101,11 +102,15 @@ impl Table {
             Event::OwnState(state) => self.measured(now, state),
             Event::Connected { connection, host, address, incoming } => {
                 let host = Arc::from(host.as_str());
-                self.connected(now, connection, Connection { host, address, incoming, since: now });
+                self.connected(
+                    now,
+                    connection,
+                    Connection { host, address, incoming, since: now, purpose: Purpose::Other },
+                );
             }
             Event::ConnectFailed { address, reason } => self.dial_failed(now, &address, reason),
             Event::Lost { connection } => {
-                if let Some(host) = self.end(now, connection) {
+                if let Some(Connection { host, purpose: Purpose::News, .. }) = self.end(now, connection) {
                     self.lost_host(now, &host);
                 }
             }
@@ -116,12 +121,7 @@ impl Table {
             Event::ExchangeAnswer { connection, message, round_trip_ms } => {
                 self.answered(now, connection, message, Duration::from_millis(round_trip_ms));
             }
-            Event::Reached { host } => {
-                if let Some(host) = self.roster.host_mut(&host) {
-                    self.changed |= host.way.is_barred(now);
-                    host.way.succeed(now);
-                }
-            }
+            Event::Reached { host } => self.reached(now, &host),
             Event::Unreachable { host, reason } => {
                 if let Some(host) = self.roster.host_mut(&host) {
                     host.way.fail(now, reason);
@@ -162,15 +162,25 @@ impl Table {
         self.tend_peers(now);
         if self.publication_at().is_some_and(|at| at <= now) {
             self.publish(now, 0, Haste::Ordinary);
-            self.ask_for_overdue(now);
-            self.try_others(now);
-            self.roster.sweep(now);
+            self.keep_house(now);
         }
         self.give_up_hanging(now);
         let deaf = self.is_deaf();
         let slots: Vec<Slot> = self.neighbours.present().iter().collect();
         for slot in slots {
             self.send_what_is_due(now, slot, deaf);
+        }
+    }
+
+    /// Now and then, when there is something to do anyway.
+    fn keep_house(&mut self, now: Millis) {
+        let since = now.since(self.house_kept);
+        if since >= pace::HOUSEKEEPING {
+            self.house_kept = now;
+            self.ask_for_overdue(now);
+            self.try_others(since);
+            self.tidy_lists();
+            self.roster.sweep(now);
         }
     }
 
@@ -182,34 +192,6 @@ impl Table {
             return None;
         }
         self.publisher.due(self.roster.count())
-    }
-
-    /// Gives up connections on which a request is not answered.
-    fn give_up_hanging(&mut self, now: Millis) {
-        let hanging = |neighbour: &Neighbour| neighbour.asked.is_some_and(|at| at + pace::ANSWER_WITHIN <= now);
-        let hosts = self.neighbours.iter().filter(|(_, neighbour)| hanging(neighbour));
-        let hosts: Vec<_> = hosts.filter_map(|(_, peer)| Some((peer.outgoing?, Arc::clone(&peer.host)))).collect();
-        for (connection, host) in hosts {
-            self.disconnect(now, connection);
-            self.lost_host(now, &host);
-        }
-    }
-
-    fn send_what_is_due(&mut self, now: Millis, slot: Slot, deaf: bool) {
-        let neighbour = &self.neighbours[slot];
-        let Some(connection) = neighbour.outgoing else {
-            return;
-        };
-        if neighbour.send_at(deaf).is_none_or(|at| at > now) {
-            return;
-        }
-        let asks = deaf || !neighbour.greeted || neighbour.more;
-        let message = self.compose(now, slot);
-        self.neighbours[slot].urgent = false;
-        if asks || !message.is_empty() {
-            self.neighbours[slot].sent(now);
-            self.out.push(Action::Send { connection, message });
-        }
     }
 
     fn measured(&mut self, now: Millis, state: HostState) {
@@ -238,128 +220,5 @@ impl Table {
             roster::Merge::Newer(id, change) => self.pass_on(id, None, change, haste),
             _ => {}
         }
-    }
-
-    fn connected(&mut self, now: Millis, id: ConnectionId, connection: Connection) {
-        let Connection { host, address, incoming, .. } = connection.clone();
-        let was_deaf = self.is_deaf();
-        self.neighbours.connected(id, connection);
-        if was_deaf && incoming {
-            // From now on news is pushed to us; what we pulled until now founds no source.
-            let slots: Vec<Slot> = self.neighbours.present().iter().collect();
-            slots.into_iter().for_each(|slot| self.find_other_sources(slot));
-        }
-        self.detector.forget(&host);
-        if let Some(host) = self.roster.host_mut(&host) {
-            self.changed |= host.way.is_barred(now);
-            host.way.succeed(now);
-        }
-        if !incoming {
-            self.dial_succeeded(now, &address, &host);
-            self.begin_exchanges(now, id, &host);
-        }
-        self.peers.reconsider(now);
-    }
-
-    fn begin_exchanges(&mut self, now: Millis, id: ConnectionId, host: &Arc<str>) {
-        if **host == *self.own.name {
-            // Either this daemon itself, or another host of the same name.
-            let message = self.send_on();
-            self.out.push(Action::Send { connection: id, message: Message { crowded: false, ..message } });
-            return;
-        }
-        let slot = match self.neighbours.slot_of_host(host) {
-            Some(slot) if self.neighbours[slot].outgoing.is_some() => None,
-            Some(slot) => {
-                let neighbour = &mut self.neighbours[slot];
-                neighbour.outgoing = Some(id);
-                neighbour.greeted = false;
-                Some(slot)
-            }
-            None => self.adopt(now, host, Some(id)),
-        };
-        if slot.is_none() {
-            self.disconnect(now, id);
-        }
-    }
-
-    fn adopt(&mut self, now: Millis, host: &Arc<str>, outgoing: Option<ConnectionId>) -> Option<Slot> {
-        let slot = self.neighbours.adopt(now, host, outgoing)?;
-        self.tell_all(slot);
-        Some(slot)
-    }
-
-    fn exchange(&mut self, now: Millis, connection: ConnectionId, message: Message) {
-        let Some(host) = self.neighbours.connection(connection).map(|connection| Arc::clone(&connection.host)) else {
-            self.out.push(Action::Answer { connection, message: Message::default() });
-            return;
-        };
-        let slot = match self.neighbours.slot_of_host(&host) {
-            Some(slot) => Some(slot),
-            None if *host == *self.own.name => None,
-            None => self.adopt(now, &host, None),
-        };
-        self.hear(now, &host, slot, message, Heard::Request);
-        let message = match slot {
-            Some(slot) => self.compose(now, slot),
-            None => self.send_on(),
-        };
-        self.out.push(Action::Answer { connection, message });
-    }
-
-    fn answered(&mut self, now: Millis, connection: ConnectionId, message: Message, round_trip: Duration) {
-        let Some(Connection { host, address, .. }) = self.neighbours.connection(connection).cloned() else {
-            return;
-        };
-        let slot = self.neighbours.slot_of(connection);
-        let slot = slot.filter(|&slot| self.neighbours[slot].outgoing == Some(connection));
-        if let Some(slot) = slot {
-            self.neighbours[slot].asked = None;
-        }
-        let crowded = message.crowded;
-        self.hear(now, &host, slot, message, Heard::Answer { round_trip });
-        if crowded || slot.is_none() {
-            self.disconnect(now, connection);
-        }
-        if crowded && *host != *self.own.name {
-            self.avoid(now, &address);
-        }
-    }
-
-    fn disconnect(&mut self, now: Millis, connection: ConnectionId) {
-        self.end(now, connection);
-        self.out.push(Action::Disconnect { connection });
-    }
-
-    /// Forgets a connection and what was on its way over it; whose it was.
-    fn end(&mut self, now: Millis, id: ConnectionId) -> Option<Arc<str>> {
-        let connection = self.neighbours.disconnected(id)?;
-        let host = connection.host;
-        if let Some(slot) = self.neighbours.slot_of_host(&host) {
-            let neighbour = &mut self.neighbours[slot];
-            if neighbour.outgoing == Some(id) {
-                neighbour.outgoing = None;
-                neighbour.asked = None;
-                neighbour.more = false;
-            }
-            if !self.neighbours.is_connected(&host) {
-                self.forget_neighbour(slot);
-            } else {
-                self.tell_all(slot);
-                if !self.neighbours[slot].visits {
-                    self.find_other_sources(slot);
-                }
-            }
-        }
-        if let Some(host) = self.roster.host_mut(&host) {
-            host.way.succeed(now);
-        }
-        self.peers.reconsider(now);
-        Some(host)
-    }
-
-    /// Whether nobody connects to this daemon, so that it must ask for news.
-    fn is_deaf(&self) -> bool {
-        !self.neighbours.is_visited()
     }
 }

@@ -27,6 +27,30 @@ pub(super) struct Connection {
     pub address: String,
     pub incoming: bool,
     pub since: Millis,
+    pub purpose: Purpose,
+}
+
+/// What is known of what a connection is for. Only one that carries news shows by its end that
+/// its host may be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Other requests, as far as has been seen.
+    Other,
+    /// News.
+    News,
+    /// No more: one of the two sides has said that it closes it.
+    Ending,
+}
+
+/// A connection that is not needed is closed after the peer was told, or it would fear for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// It is needed.
+    NotDue,
+    /// The peer is to be told.
+    Due,
+    /// It was told; the connection ends with its answer.
+    Said,
 }
 
 /// A peer, and what is still to be told to it.
@@ -61,6 +85,8 @@ pub(super) struct Neighbour {
     pub again: BTreeSet<Key>,
     /// Hosts that the way to is lost.
     pub lost: BTreeSet<Key>,
+    /// Whether our connection is still needed.
+    pub farewell: Farewell,
     /// Something does not wait for its turn.
     pub urgent: bool,
     /// The peer has more to tell than it said.
@@ -121,7 +147,19 @@ impl Neighbours {
 
     fn visits(&self, host: &str) -> bool {
         let ids = self.by_host.get(host).into_iter().flatten();
-        ids.filter_map(|id| self.connections.get(id)).any(|connection| connection.incoming)
+        ids.filter_map(|id| self.connections.get(id)).any(Connection::is_visit)
+    }
+
+    /// The connection is for this. One that is about to end is for nothing else any more.
+    pub fn note_purpose(&mut self, id: ConnectionId, purpose: Purpose) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && connection.purpose != Purpose::Ending
+            && connection.purpose != purpose
+        {
+            connection.purpose = purpose;
+            let host = Arc::clone(&connection.host);
+            self.note_visits(&host);
+        }
     }
 
     /// The connection of this number.
@@ -134,9 +172,9 @@ impl Neighbours {
         self.by_host.contains_key(host)
     }
 
-    /// Whether the other side began any connection.
+    /// Whether anybody pushes news to us.
     pub fn is_visited(&self) -> bool {
-        self.connections.values().any(|connection| connection.incoming)
+        self.iter().any(|(_, neighbour)| neighbour.visits)
     }
 
     /// The neighbour that this connection leads to.
@@ -173,10 +211,11 @@ impl Neighbours {
             spare: BTreeSet::new(),
             again: BTreeSet::new(),
             lost: BTreeSet::new(),
+            farewell: Farewell::NotDue,
             urgent: false,
             more: false,
             last_sent: now,
-            tell_all_at: now + pace::TELL_ALL,
+            tell_all_at: now,
             tell_clock_at: now,
             budget: Budget::default(),
         });
@@ -205,6 +244,12 @@ impl Neighbours {
     }
 }
 
+impl Connection {
+    fn is_visit(&self) -> bool {
+        self.incoming && self.purpose == Purpose::News
+    }
+}
+
 impl Neighbour {
     /// Whether there is something that is worth a request of its own. What the peer need or need
     /// not tell us does not count: it travels with the next message.
@@ -221,7 +266,7 @@ impl Neighbour {
         if self.outgoing.is_none() || self.asked.is_some() {
             return None;
         }
-        if self.urgent || !self.greeted {
+        if self.urgent || self.farewell == Farewell::Due || !self.greeted {
             return Some(Millis(0));
         }
         let poll = deaf.then(|| self.last_sent + pace::POLL);

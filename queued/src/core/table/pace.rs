@@ -5,8 +5,6 @@ use std::time::Duration;
 
 /// A host publishes at least this often.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A host nothing new was heard of for so long is not chosen, though nobody lost it.
-pub(super) const QUIET: Duration = Duration::from_secs(60);
 /// When news is overdue by so much, all neighbours are asked again for a host.
 pub(super) const OVERDUE: Duration = Duration::from_secs(5);
 /// A request that is not answered for so long ends its connection: the peer hangs.
@@ -18,6 +16,8 @@ pub(super) const BETWEEN_EXCHANGES: Duration = Duration::from_millis(500);
 pub(super) const EXCHANGES_AT_ONCE: u32 = 3;
 /// A daemon that nobody connects to asks for news this often.
 pub(super) const POLL: Duration = Duration::from_secs(2);
+/// How often at most the whole table is looked through.
+pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// How often another neighbour may try to be quicker than the source for a host.
 pub(super) const TRIAL: Duration = Duration::from_secs(60);
 /// Every so often all is told again to a neighbour, should anything have been missed.
@@ -60,6 +60,11 @@ pub(super) fn between_publications(busy: usize) -> Duration {
 /// it stays above the time between publications so that busy hosts can be told from idle ones.
 pub(super) fn heartbeat(hosts: usize) -> Duration {
     HEARTBEAT.max(between_publications(hosts) * 3 / 2)
+}
+
+/// A host nothing new was heard of for so long is not chosen, though nobody lost it.
+pub(super) fn quiet(hosts: usize) -> Duration {
+    heartbeat(hosts) * 4
 }
 
 /// How often one address is tried where a silent host, or a configured peer that is nobody's

@@ -1,4 +1,4 @@
-//! With whom a daemon keeps standing connections, and how it gets them.
+//! With whom a daemon keeps standing connections.
 //!
 //! All hosts stand on eight rings, on each in another order that follows from their names. Each
 //! daemon connects to the next living host on every ring. So the choice needs no talk, the graph
@@ -11,53 +11,28 @@ use std::time::Duration;
 
 use super::Table;
 use super::claim::ClaimId;
-use super::event::{Action, ConnectionId};
+use super::dials::Dials;
+use super::neighbours::Farewell;
 use super::pace::{self, STANDING};
+use super::slots::Slot;
 use crate::core::random::Random;
 use crate::core::time::Millis;
 
-/// The configured peers, the dials under way or failed, and when to choose anew.
+/// The configured peers, how connecting goes, and when to choose anew.
 #[derive(Debug)]
 pub(super) struct Peers {
     configured: Vec<String>,
     /// Hosts that configured addresses turned out to be.
     found: BTreeMap<String, Arc<str>>,
-    dials: BTreeMap<String, Dial>,
+    pub dials: Dials,
     choose_at: Option<Millis>,
     probe_at: Option<Millis>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Dial {
-    UnderWay { failures: u32, since: Millis },
-    Waits { failures: u32, until: Millis },
-}
-
-/// How a dial came to nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// Somebody answered that nobody listens.
-    Refused,
-    /// Nobody answered in time.
-    Silence,
-}
-
-/// What this daemon knows of the way to a host.
-#[derive(Debug, Default)]
-pub(super) struct Way {
-    /// When it was last spoken with.
-    pub succeeded: Option<Millis>,
-    /// Tries since then that failed.
-    pub failures: u32,
-    pub failed: Option<Millis>,
-    /// Why, in the words of the last.
-    pub reason: String,
 }
 
 impl Peers {
     /// These are configured; all are tried at once.
     pub fn new(configured: Vec<String>) -> Self {
-        Self { configured, found: BTreeMap::new(), dials: BTreeMap::new(), choose_at: Some(Millis(0)), probe_at: None }
+        Self { configured, found: BTreeMap::new(), dials: Dials::default(), choose_at: Some(Millis(0)), probe_at: None }
     }
 
     /// Other peers are configured.
@@ -65,6 +40,13 @@ impl Peers {
         self.found.retain(|address, _| configured.contains(address));
         self.configured = configured;
         self.choose_at = Some(now);
+    }
+
+    /// A dial led to this host.
+    pub fn note_found(&mut self, address: &str, host: &Arc<str>) {
+        if self.configured.iter().any(|peer| peer == address) {
+            self.found.insert(address.to_owned(), Arc::clone(host));
+        }
     }
 
     /// Hosts came or went: chooses anew in a moment, together with what else comes.
@@ -77,75 +59,9 @@ impl Peers {
     pub fn deadline(&self) -> Option<Millis> {
         self.choose_at.into_iter().chain(self.probe_at).min()
     }
-
-    fn is_under_way(&self, address: &str) -> bool {
-        matches!(self.dials.get(address), Some(Dial::UnderWay { .. }))
-    }
-
-    pub(super) fn waits_until(&self, address: &str, now: Millis) -> Option<Millis> {
-        match self.dials.get(address) {
-            Some(&Dial::Waits { until, .. }) if until > now => Some(until),
-            _ => None,
-        }
-    }
-}
-
-impl Way {
-    /// The host was spoken with.
-    pub fn succeed(&mut self, now: Millis) {
-        *self = Self { succeeded: Some(now), ..Self::default() };
-    }
-
-    /// A try failed.
-    pub fn fail(&mut self, now: Millis, reason: String) {
-        self.failures = self.failures.saturating_add(1);
-        self.failed = Some(now);
-        self.reason = reason;
-    }
-
-    /// Whether it is not worth another try now. One failure may be a lost packet.
-    pub fn is_barred(&self, now: Millis) -> bool {
-        let pause = (BARRED * 2u32.saturating_pow(self.failures.min(8))).min(LONGEST_WAIT);
-        self.failures >= 2 && self.failed.is_some_and(|at| now.since(at) < pause)
-    }
 }
 
 impl Table {
-    /// A dial came to nothing.
-    pub(super) fn dial_failed(&mut self, now: Millis, address: &str, reason: String) {
-        let Some(&Dial::UnderWay { failures, since }) = self.peers.dials.get(address) else {
-            return;
-        };
-        let failure = if now.since(since) < SILENCE { Failure::Refused } else { Failure::Silence };
-        self.back_off(now, address, failures + 1);
-        if let Some(name) = self.host_at(address) {
-            if let Some(host) = self.roster.host_mut(&name) {
-                host.way.fail(now, reason);
-                self.changed |= host.way.failures == 2;
-            }
-            self.missed_host(now, &name, failure);
-        }
-        self.peers.reconsider(now);
-    }
-
-    /// A dial led to this host. One that leads to the host itself is not tried again soon.
-    pub(super) fn dial_succeeded(&mut self, now: Millis, address: &str, host: &Arc<str>) {
-        self.peers.dials.remove(address);
-        if self.peers.configured.iter().any(|peer| peer == address) {
-            self.peers.found.insert(address.to_owned(), Arc::clone(host));
-        }
-        if **host == *self.own.name {
-            self.peers.dials.insert(address.to_owned(), Dial::Waits { failures: 0, until: now + OWN_NAME });
-        }
-    }
-
-    /// This address has no use for us for now.
-    pub(super) fn avoid(&mut self, now: Millis, address: &str) {
-        let until = now + AVOID;
-        self.peers.dials.insert(address.to_owned(), Dial::Waits { failures: 0, until });
-        self.peers.reconsider(now);
-    }
-
     /// Opens and closes connections as is due.
     pub(super) fn tend_peers(&mut self, now: Millis) {
         if self.peers.choose_at.is_some_and(|at| at <= now) {
@@ -188,10 +104,10 @@ impl Table {
         for id in self.roster.newest_claims() {
             let claim = &self.roster[id];
             let card = &claim.card;
-            if card.host == self.own.name || card.address.is_empty() || self.silent_for(claim, now).is_some() {
+            if card.host == self.own.name || card.address.is_empty() || !self.lives(claim, now) {
                 continue;
             }
-            match self.peers.waits_until(&card.address, now) {
+            match self.peers.dials.waits_until(&card.address, now) {
                 Some(until) if self.connection(&card.host).is_none() => {
                     next = Some(next.map_or(until, |next| next.min(until)));
                 }
@@ -213,7 +129,7 @@ impl Table {
     fn dial_configured(&mut self, now: Millis) -> Option<Millis> {
         let mut next: Option<Millis> = None;
         for address in self.peers.configured.clone() {
-            match self.peers.waits_until(&address, now) {
+            match self.peers.dials.waits_until(&address, now) {
                 Some(until) => next = Some(next.map_or(until, |next| next.min(until))),
                 None => self.dial(now, &address),
             }
@@ -226,25 +142,25 @@ impl Table {
         let needed: BTreeSet<&str> = chosen.iter().map(|&id| &*self.roster[id].card.host).collect();
         let missing = needed.iter().any(|host| self.connection(host).is_none());
         let mut next: Option<Millis> = None;
-        let mut surplus: Vec<ConnectionId> = Vec::new();
-        for (_, neighbour) in self.neighbours.iter() {
+        let mut surplus: Vec<Slot> = Vec::new();
+        for (slot, neighbour) in self.neighbours.iter() {
             let Some(id) = neighbour.outgoing else {
                 continue;
             };
-            if needed.contains(&*neighbour.host) || needed.is_empty() {
+            if neighbour.farewell != Farewell::NotDue || needed.contains(&*neighbour.host) || needed.is_empty() {
                 continue;
             }
             let since = self.neighbours.connection(id).map_or(now, |connection| connection.since);
             let of_use = missing || neighbour.more;
             let at = if of_use { now + LINGER } else { since + LINGER };
             if at <= now {
-                surplus.push(id);
+                surplus.push(slot);
             } else {
                 next = Some(next.map_or(at, |next| next.min(at)));
             }
         }
-        for id in surplus {
-            self.disconnect(now, id);
+        for slot in surplus {
+            self.neighbours[slot].farewell = Farewell::Due;
         }
         next
     }
@@ -266,59 +182,22 @@ impl Table {
     fn lost_sheep(&self, now: Millis) -> impl Iterator<Item = String> {
         let silent = self.roster.newest_claims().filter_map(move |id| {
             let claim = &self.roster[id];
-            let lost = self.silent_for(claim, now).is_some() && !claim.card.address.is_empty();
+            let lost = !self.lives(claim, now) && !claim.card.address.is_empty();
             lost.then(|| claim.card.address.clone())
         });
         let nobodys = self.peers.configured.iter().filter(move |address| {
             let host = self.peers.found.get(*address).cloned().or_else(|| self.host_at(address));
             let living = |host: Arc<str>| {
-                *host == *self.own.name
-                    || self.roster.newest(&host).is_some_and(|id| self.silent_for(&self.roster[id], now).is_none())
+                let newest = self.roster.newest(&host);
+                *host == *self.own.name || newest.is_some_and(|id| self.lives(&self.roster[id], now))
             };
             **address != self.own.address && !host.is_some_and(living)
         });
-        silent.chain(nobodys.cloned()).filter(move |address| self.peers.waits_until(address, now).is_none())
+        silent.chain(nobodys.cloned())
     }
 
-    /// Connects to a host if it has an address and is not being connected to.
-    pub(super) fn dial_host(&mut self, now: Millis, host: &str) {
-        if let Some(address) = self.address(host).map(str::to_owned)
-            && !address.is_empty()
-            && !self.is_over()
-        {
-            self.dial(now, &address);
-        }
-    }
-
-    fn dial(&mut self, now: Millis, address: &str) {
-        if self.peers.is_under_way(address) || address == self.own.address {
-            return;
-        }
-        let failures = match self.peers.dials.get(address) {
-            Some(Dial::Waits { failures, .. }) => *failures,
-            _ => 0,
-        };
-        self.peers.dials.insert(address.to_owned(), Dial::UnderWay { failures, since: now });
-        self.out.push(Action::Connect { address: address.to_owned() });
-    }
-
-    fn back_off(&mut self, now: Millis, address: &str, failures: u32) {
-        let wait = FIRST_WAIT * 2u32.saturating_pow(failures.saturating_sub(1)).min(128);
-        let until = now + self.jittered(wait.min(LONGEST_WAIT));
-        self.peers.dials.insert(address.to_owned(), Dial::Waits { failures, until });
-        if self.peers.dials.len() > pace::MOST_HOSTS {
-            self.peers.dials.retain(|_, dial| matches!(dial, Dial::UnderWay { .. }));
-        }
-    }
-
-    /// The host that has this address, as far as is known.
-    fn host_at(&self, address: &str) -> Option<Arc<str>> {
-        let claims = self.roster.newest_claims();
-        let mut owners = claims.map(|id| &self.roster[id].card).filter(|card| card.address == address);
-        owners.next().map(|card| Arc::from(card.host.as_str()))
-    }
-
-    fn jittered(&mut self, length: Duration) -> Duration {
+    /// About so long: what many daemons do must not fall together.
+    pub(super) fn jittered(&mut self, length: Duration) -> Duration {
         length.mul_f64(0.75 + 0.5 * self.random.fraction())
     }
 }
@@ -333,18 +212,7 @@ fn on_ring(position: u64, ring: u64) -> u64 {
     Random::new(position ^ ring).bits()
 }
 
-/// A dial that fails sooner was refused.
-const SILENCE: Duration = Duration::from_millis(900);
 /// Changes that come together are answered together.
 const SETTLE: Duration = Duration::from_millis(200);
 /// A connection that turns out not to be needed stays for so long.
 const LINGER: Duration = Duration::from_secs(10);
-/// The pause after the first failure; it doubles with each.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// After two failures a host is not chosen for four times this; it doubles with each.
-const BARRED: Duration = Duration::from_secs(1);
-/// A crowded peer is left alone for so long.
-const AVOID: Duration = Duration::from_secs(60);
-/// Where somebody with the own name was found, the daemon looks again: it may be another host.
-const OWN_NAME: Duration = Duration::from_secs(30);

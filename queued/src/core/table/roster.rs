@@ -4,6 +4,7 @@
 //! and sequence number, of each host the latest departure, which voids what it covers. So it
 //! does not matter in which order, how often and over whom news arrives.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use wire::exchange::{Figures, Introduction, Key, Manner};
 
 use super::claim::{Claim, ClaimId, Instant, version_of};
 use super::clock::ClockDifference;
+use super::dials::Way;
 use super::pace::MOST_HOSTS;
-use super::peers::Way;
 use super::slots::Slots;
 use crate::core::time::Millis;
 
@@ -82,16 +83,25 @@ pub(super) struct Change {
 impl Roster {
     /// Merges a record with its card.
     pub fn introduce(&mut self, now: Millis, introduction: Introduction) -> Merge {
-        if !introduction.card.is_sound() || !introduction.figures.is_sound() {
-            return Merge::Refused;
-        }
         let card = &introduction.card;
         let host = self.hosts.get(card.host.as_str());
         if host.and_then(|host| host.gone).is_some_and(|gone| card.incarnation <= gone.incarnation) {
             return Merge::Void;
         }
         let same_address = |id: &ClaimId| self[*id].card.address == card.address;
-        match host.and_then(|host| host.claims.iter().copied().find(same_address)) {
+        let known = host.and_then(|host| host.claims.iter().copied().find(same_address));
+        // Most of what is told is known: it need not be examined.
+        if let Some(id) = known {
+            match version_of(card, &introduction.figures).cmp(&self[id].version()) {
+                Ordering::Less => return Merge::Older(id),
+                Ordering::Equal => return Merge::Same(id),
+                Ordering::Greater => {}
+            }
+        }
+        if !card.is_sound() || !introduction.figures.is_sound() {
+            return Merge::Refused;
+        }
+        match known {
             Some(id) => self.renew(now, id, introduction),
             None => self.add(now, introduction),
         }
@@ -99,16 +109,20 @@ impl Roster {
 
     /// Merges figures that continue a card.
     pub fn update(&mut self, now: Millis, key: Key, figures: Figures) -> Merge {
-        if !figures.is_sound() {
-            return Merge::Refused;
-        }
         let Some(id) = self.find(key) else {
             return Merge::Unknown;
         };
-        if self[id].key != key {
+        let claim = &self[id];
+        if claim.key != key || figures.step < claim.figures.step {
             return Merge::Older(id);
         }
-        let card = Arc::clone(&self[id].card);
+        if figures.step == claim.figures.step {
+            return Merge::Same(id);
+        }
+        if !figures.is_sound() {
+            return Merge::Refused;
+        }
+        let card = Arc::clone(&claim.card);
         self.renew(now, id, Introduction { card, figures })
     }
 
@@ -246,14 +260,10 @@ impl Roster {
         Merge::Appeared(id)
     }
 
+    /// Replaces a claim's record by a later one.
     fn renew(&mut self, now: Millis, id: ClaimId, introduction: Introduction) -> Merge {
         let claim = &mut self[id];
         let Introduction { card, figures } = introduction;
-        match version_of(&card, &figures).cmp(&claim.version()) {
-            std::cmp::Ordering::Less => return Merge::Older(id),
-            std::cmp::Ordering::Equal => return Merge::Same(id),
-            std::cmp::Ordering::Greater => {}
-        }
         let key = claim.key_of(&card);
         // A host may be doubted after a record that comes here only now.
         let version = version_of(&card, &figures);
@@ -262,7 +272,7 @@ impl Roster {
         let change = Change {
             card: key != claim.key,
             doubt_ended: ended.is_some(),
-            room: figures.running.iter().sum::<u32>() < claim.figures.running.iter().sum(),
+            room: jobs(&figures) < jobs(&claim.figures),
         };
         if let Some(doubt) = ended {
             claim.refuted = Some(doubt.sequence);
@@ -353,6 +363,10 @@ impl std::ops::IndexMut<ClaimId> for Roster {
         let claim = self.claims.get_mut(id.0 as usize).and_then(Option::as_mut);
         claim.expect("a claim id is used only while its claim stands")
     }
+}
+
+fn jobs(figures: &Figures) -> u64 {
+    figures.running.iter().copied().map(u64::from).sum()
 }
 
 /// How long a departure is remembered.

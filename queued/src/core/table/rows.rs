@@ -7,8 +7,8 @@ use wire::exchange::{Card, Figures};
 use wire::news::{HostRecord, HostRow};
 
 use super::claim::{Claim, ClaimId};
+use super::dials::Way;
 use super::event::{ConnectionId, OwnHost};
-use super::peers::Way;
 use super::roster::Host;
 use super::{Table, pace};
 use crate::core::time::Millis;
@@ -170,12 +170,11 @@ impl Table {
     }
 
     fn unavailable(&self, name: &str, host: &Host, claim: &Claim, now: Millis) -> Option<Unavailable> {
-        let quiet = pace::QUIET.max(pace::heartbeat(self.roster.count()) * 4);
         if let Some(shared) = self.shared_name(&self.sharers(host, now)) {
             Some(shared)
         } else if let Some(length) = self.silent_for(claim, now) {
             Some(Unavailable::Silent(length))
-        } else if claim.age(now) > quiet {
+        } else if claim.age(now) > pace::quiet(self.roster.count()) {
             Some(Unavailable::Quiet(claim.age(now)))
         } else if self.neighbours.is_connected(name) {
             None
@@ -205,7 +204,7 @@ impl Table {
             return Vec::new();
         };
         let newest = &self.roster[last];
-        let lives = |claim: &Claim| claim.age(now) < pace::QUIET;
+        let lives = |claim: &Claim| claim.age(now) < pace::quiet(self.roster.count());
         let goes_on = |claim: &Claim| claim.interval.is_some() && claim.heard >= newest.first + OVERLAP;
         let mut sharers: Vec<ClaimId> =
             earlier.iter().copied().filter(|&id| lives(&self.roster[id]) && goes_on(&self.roster[id])).collect();
@@ -218,8 +217,9 @@ impl Table {
     }
 
     fn shared_name(&self, sharers: &[ClaimId]) -> Option<Unavailable> {
-        let addresses = || sharers.iter().map(|&id| self.roster[id].card.address.clone()).collect();
-        (!sharers.is_empty()).then(|| Unavailable::SharedName(addresses()))
+        let mut addresses: Vec<String> = sharers.iter().map(|&id| self.roster[id].card.address.clone()).collect();
+        addresses.sort();
+        (!addresses.is_empty()).then_some(Unavailable::SharedName(addresses))
     }
 
     fn row(&self, candidate: &Candidate<'_>) -> HostRow {

@@ -11,6 +11,7 @@
 //! from its own source has lost it too, and asks on. A record that ends a doubt is told to all, spared or not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Table;
 use super::claim::{Claim, ClaimId, Teller, Track};
@@ -150,9 +151,7 @@ impl Table {
     /// Lets other neighbours try to be quicker than the sources: so the trees stay flat, and none
     /// that was there first carries the most for ever. Each source is tried once a
     /// [`pace::TRIAL`].
-    pub(super) fn try_others(&mut self, now: Millis) {
-        let since = now.since(self.tried);
-        self.tried = now;
+    pub(super) fn try_others(&mut self, since: Duration) {
         let chance = since.as_secs_f64() / pace::TRIAL.as_secs_f64();
         for (_, claim) in self.roster.claims_mut() {
             if self.random.fraction() >= chance {
@@ -179,6 +178,23 @@ impl Table {
         let ids: Vec<ClaimId> = self.roster.claims().filter_map(is_overdue).collect();
         for id in ids {
             self.seek_source(id);
+        }
+    }
+
+    /// Forgets what is no longer due: a peer that is connected and never asks must not make its
+    /// list grow as hosts come and go.
+    pub(super) fn tidy_lists(&mut self) {
+        let most = 2 * self.roster.count() + 64;
+        for slot in self.neighbours.present().iter() {
+            let neighbour = &mut self.neighbours[slot];
+            if neighbour.pending.len() > most {
+                let due = self.roster.claims().filter(|(_, claim)| claim.account.due.contains(slot));
+                neighbour.pending = due.map(|(id, _)| id).collect();
+            }
+            if neighbour.doubts.len() > most {
+                let due = self.roster.claims().filter(|(_, claim)| claim.account.doubt_due.contains(slot));
+                neighbour.doubts = due.map(|(id, _)| id).collect();
+            }
         }
     }
 

@@ -31,7 +31,7 @@ impl Table {
     /// What there is to tell this neighbour now.
     pub(super) fn compose(&mut self, now: Millis, slot: Slot) -> Message {
         if self.neighbours[slot].tell_all_at <= now {
-            self.neighbours[slot].tell_all_at = now + pace::TELL_ALL;
+            self.neighbours[slot].tell_all_at = now + self.jittered(pace::TELL_ALL);
             self.tell_all(slot);
         }
         let mut message = Message::default();
@@ -74,14 +74,12 @@ impl Table {
 
     /// Takes in a message. `from` is `None` for a peer that is no neighbour.
     pub(super) fn hear(&mut self, now: Millis, host: &Arc<str>, from: Option<Slot>, message: Message, heard: Heard) {
-        let round_trip = match heard {
-            Heard::Request => None,
-            Heard::Answer { round_trip } => Some(round_trip),
-        };
         let pushed = if heard == Heard::Request { Track::Pushed } else { Track::Pulled };
         let teller = |track| from.map(|slot| Teller { slot, track });
         self.detector.forget(host);
-        self.hear_greeting(now, host, from, &message, round_trip);
+        if let (Some(slot), Some(greeting)) = (from, message.greeting) {
+            self.hear_greeting(slot, greeting);
+        }
         for departure in &message.departures {
             self.hear_departure(now, departure, from);
         }
@@ -106,6 +104,9 @@ impl Table {
         for rumour in &message.rumours {
             self.hear_rumour(now, rumour, from);
         }
+        if let Some(clock_us) = message.clock_us {
+            self.hear_clock(now, host, clock_us, heard);
+        }
         let Some(slot) = from else {
             return;
         };
@@ -129,23 +130,17 @@ impl Table {
         keys.iter().filter_map(|&key| self.roster.find(key)).collect()
     }
 
-    fn hear_greeting(
-        &mut self,
-        now: Millis,
-        host: &Arc<str>,
-        from: Option<Slot>,
-        message: &Message,
-        round_trip: Option<Duration>,
-    ) {
-        if let (Some(own), Some(clock_us)) = (self.clock, message.clock_us) {
-            let difference = own.difference(now, clock_us, round_trip.unwrap_or(UNMEASURED));
-            if let Some(host) = self.roster.host_mut(host) {
-                host.clock = Some(difference.or_earlier(host.clock));
-            }
-        }
-        let (Some(slot), Some(greeting)) = (from, message.greeting) else {
-            return;
+    fn hear_clock(&mut self, now: Millis, host: &str, clock_us: u64, heard: Heard) {
+        let round_trip = match heard {
+            Heard::Request => UNMEASURED,
+            Heard::Answer { round_trip } => round_trip,
         };
+        if let (Some(own), Some(host)) = (self.clock, self.roster.host_mut(host)) {
+            host.clock = Some(own.difference(now, clock_us, round_trip).or_earlier(host.clock));
+        }
+    }
+
+    fn hear_greeting(&mut self, slot: Slot, greeting: Greeting) {
         let known = self.roster.count();
         let neighbour = &mut self.neighbours[slot];
         neighbour.acquainted = true;

@@ -4,6 +4,7 @@ mod cluster;
 mod full;
 mod order;
 mod refusals;
+mod strangers;
 mod together;
 
 use std::collections::VecDeque;
