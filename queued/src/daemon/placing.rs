@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use wire::api::{
@@ -14,7 +13,7 @@ use wire::api::{
 use wire::identity::Certificate;
 
 use super::Daemon;
-use crate::core::admission::{IfFull, Slot};
+use crate::core::admission::{IfFull, RESERVATION, Slot};
 use crate::core::dispatch::{Action, Dispatcher, Event, HostNews, Submission};
 use crate::core::names::{HostName, JobId, QueueName, UserName};
 use crate::core::time::Millis;
@@ -148,9 +147,8 @@ impl Placing {
             Action::Ask { id, host, runner_up_rank, slot, if_full, deadline } => {
                 if let Some(request) = self.reservation(id, runner_up_rank, slot, if_full) {
                     let daemon = daemon.clone();
-                    let patience = deadline.since(daemon.now()).max(Duration::from_millis(1));
                     tokio::task::spawn_local(
-                        async move { daemon.placing.ask(&daemon, id, host, request, patience).await },
+                        async move { daemon.placing.ask(&daemon, id, host, request, deadline).await },
                     );
                 }
             }
@@ -201,19 +199,17 @@ impl Placing {
         })
     }
 
-    async fn ask(
-        &self,
-        daemon: &Rc<Daemon>,
-        id: JobId,
-        host: HostName,
-        request: ReservationRequest,
-        patience: Duration,
-    ) {
+    async fn ask(&self, daemon: &Rc<Daemon>, id: JobId, host: HostName, request: ReservationRequest, deadline: Millis) {
+        // The dispatcher loses patience by itself, but a late answer may be all that it gets.
+        let patience = deadline.since(daemon.now()) + RESERVATION;
         let answer = if host == self.own {
             Ok(daemon.hosting.reserve(daemon, self.own.as_str(), request).await)
         } else {
             daemon.peers.ask::<ReservationAnswer>(daemon, host.as_str(), "/v1/reservations", &request, patience).await
         };
+        if daemon.now() > deadline {
+            tracing::info!(%host, job = id.0, "no answer to a reservation in time");
+        }
         let event = match answer {
             Ok(ReservationAnswer::Reserved { session, rank }) => {
                 if let Some(open) = self.open.borrow_mut().get_mut(&id) {
@@ -229,7 +225,7 @@ impl Placing {
                 Event::Refused { id, host, refusal, rank }
             }
             Err(error) => {
-                tracing::info!(%host, job = id.0, "no answer to a reservation: {error:#}");
+                tracing::info!(%host, job = id.0, "a reservation failed: {error:#}");
                 Event::Silent { id, host }
             }
         };
