@@ -3,6 +3,8 @@
 //! cost? The daemons' tables are those that ship (`queued::core::table`); simulated are the
 //! network and the hosts. What is printed stands, explained, in `docs/host-table.md`.
 
+mod cost;
+mod host;
 mod load;
 mod network;
 mod trial;

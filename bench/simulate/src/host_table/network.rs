@@ -14,6 +14,8 @@ use queued::core::table::{Action, ConnectionId, Event, OwnHost, Table};
 use queued::core::time::Millis;
 use wire::exchange::Message;
 
+use super::cost::{ANSWER_HEAD, REQUEST_HEAD, on_the_wire};
+use super::host::{End, Host, State};
 use super::load::Load;
 
 /// All hosts, all connections, and what is under way.
@@ -34,48 +36,6 @@ pub struct Network {
     loss: f64,
 }
 
-/// One host.
-pub struct Host {
-    /// What its daemon knows; that of a dead host is of no interest.
-    pub table: Table,
-    /// Whether its daemon runs.
-    pub state: State,
-    /// How its load goes.
-    pub load: Load,
-    /// Bytes sent, with all headers.
-    pub sent: u64,
-    /// Messages sent.
-    pub messages: u64,
-    /// Times the daemon had something to do.
-    pub wakes: u64,
-    name: String,
-    address: String,
-    wake: Option<u64>,
-    started: u64,
-}
-
-/// Whether a host answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// All is well.
-    Up,
-    /// The daemon is gone; the kernel refuses connections.
-    Crashed,
-    /// Nothing answers.
-    Dead,
-}
-
-/// How a host dies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Its power fails.
-    Power,
-    /// Its daemon is killed.
-    Crash,
-    /// Its daemon says goodbye.
-    Leave,
-}
-
 struct Connection {
     /// The host that began it, the host it leads to.
     ends: [usize; 2],
@@ -90,8 +50,10 @@ enum Plan {
     Wake {
         host: usize,
     },
+    /// In this life of the host.
     Measure {
         host: usize,
+        started: u64,
     },
     Dialled {
         from: usize,
@@ -121,6 +83,11 @@ enum Plan {
         connection: u64,
         end: usize,
         orderly: bool,
+    },
+    /// Keepalive to a dead host fails, unless there is something unacknowledged to wait for.
+    Unanswered {
+        connection: u64,
+        end: usize,
     },
     /// Keepalive fails although both ends live.
     Break {
@@ -195,16 +162,21 @@ impl Network {
         let cut: Vec<(u64, usize)> =
             self.connections.iter().filter_map(|(&id, connection)| Some((id, of_host(connection)?))).collect();
         for (connection, side) in cut {
-            let wait = match end {
-                // The other end heard something at most a second ago, then probes for three.
-                End::Power => 3_000 + self.random.below(1_000),
-                End::Crash | End::Leave => self.delay(),
-            };
             if let Some(open) = self.connections.get_mut(&connection) {
                 open.open[side] = false;
             }
-            let orderly = end == End::Leave;
-            self.plan(wait, Plan::Ends { connection, end: 1 - side, orderly });
+            let end = match end {
+                // The other end heard something at most a second ago, then probes for three.
+                End::Power => {
+                    let wait = 3_000 + self.random.below(1_000);
+                    self.plan(wait, Plan::Unanswered { connection, end: 1 - side });
+                    continue;
+                }
+                End::Crash => Plan::Ends { connection, end: 1 - side, orderly: false },
+                End::Leave => Plan::Ends { connection, end: 1 - side, orderly: true },
+            };
+            let wait = self.delay();
+            self.plan(wait, end);
         }
     }
 
@@ -253,12 +225,14 @@ impl Network {
                     self.hosts[host].wake = None;
                     self.hosts[host].wakes += 1;
                     self.handle(host, Event::Deadline);
-                    let again = self.hosts[host].wake == Some(self.now);
-
-                    assert!(!again, "{} has nothing to wait for at {}", self.hosts[host].name, self.now);
+                    assert!(self.hosts[host].wake != Some(self.now), "{} wakes for nothing", self.hosts[host].name);
                 }
             }
-            Plan::Measure { host } => self.measure(host),
+            Plan::Measure { host, started } => {
+                if self.hosts[host].started == started {
+                    self.measure(host);
+                }
+            }
             Plan::Dialled { from, to, address } => self.dialled(from, to, address),
             Plan::Refused { from, address, reason } => {
                 self.handle(from, Event::ConnectFailed { address, reason: reason.into() });
@@ -267,6 +241,11 @@ impl Network {
             Plan::Request { connection, message, sent } => self.request(connection, *message, sent),
             Plan::Answer { connection, message, sent } => self.answer(connection, *message, sent),
             Plan::Ends { connection, end, orderly } => self.ends(connection, end, orderly),
+            Plan::Unanswered { connection, end } => {
+                if self.connections.get(&connection).is_some_and(|open| !open.unacknowledged[end]) {
+                    self.ends(connection, end, false);
+                }
+            }
             Plan::Break { connection, end } => {
                 if self.connections.get(&connection).is_some_and(|open| open.open == [true, true]) {
                     self.breaks += 1;
@@ -285,34 +264,32 @@ impl Network {
         let state = self.hosts[host].load.measure(self.now);
         self.handle(host, Event::OwnState(state));
         let wait = self.hosts[host].load.interval();
-        self.plan(wait, Plan::Measure { host });
+        self.plan(wait, Plan::Measure { host, started: self.hosts[host].started });
     }
 
-    fn handle(&mut self, host: usize, event: Event) {
+    /// Tells a daemon something and does what it asks for; its answer, if that was a request.
+    fn handle(&mut self, host: usize, event: Event) -> Option<Message> {
         if self.hosts[host].state != State::Up {
-            return;
+            return None;
         }
         let clock = self.clock_of(host);
         let actions = self.hosts[host].table.handle(clock, event);
+        let mut answer = None;
         for action in actions {
             match action {
                 Action::Connect { address } => self.dial(host, address),
                 Action::Disconnect { connection } => self.disconnect(host, connection.0),
-                Action::Send { connection, message } => {
+                Action::Send { connection: ConnectionId(connection), message } => {
                     let sent = self.now;
-                    self.transmit(
-                        host,
-                        connection.0,
-                        |message| Plan::Request { connection: connection.0, message, sent },
-                        message,
-                        REQUEST_HEAD,
-                    );
+                    let request = |message| Plan::Request { connection, message, sent };
+                    self.transmit(host, connection, request, message, REQUEST_HEAD);
                 }
-                // Answers are taken out where the request is handled.
-                Action::Answer { .. } | Action::Changed | Action::Incarnation(_) | Action::Expelled => {}
+                Action::Answer { message, .. } => answer = Some(message),
+                Action::Changed | Action::Incarnation(_) | Action::Expelled => {}
             }
         }
         self.schedule(host);
+        answer
     }
 
     fn schedule(&mut self, host: usize) {
@@ -383,34 +360,9 @@ impl Network {
             return;
         }
         self.hosts[to].wakes += 1;
-        let clock = self.clock_of(to);
-        let actions = self.hosts[to].table.handle(clock, Event::Exchange { connection: ConnectionId(id), message });
-        let (answers, others): (Vec<Action>, Vec<Action>) =
-            actions.into_iter().partition(|action| matches!(action, Action::Answer { .. }));
-        assert_eq!(answers.len(), 1, "a request has one answer");
-        for answer in answers {
-            if let Action::Answer { message, .. } = answer {
-                self.transmit(to, id, |message| Plan::Answer { connection: id, message, sent }, message, ANSWER_HEAD);
-            }
-        }
-        for action in others {
-            match action {
-                Action::Connect { address } => self.dial(to, address),
-                Action::Disconnect { connection } => self.disconnect(to, connection.0),
-                Action::Send { connection, message } => {
-                    let sent = self.now;
-                    self.transmit(
-                        to,
-                        connection.0,
-                        |message| Plan::Request { connection: connection.0, message, sent },
-                        message,
-                        REQUEST_HEAD,
-                    );
-                }
-                Action::Answer { .. } | Action::Changed | Action::Incarnation(_) | Action::Expelled => {}
-            }
-        }
-        self.schedule(to);
+        let answer = self.handle(to, Event::Exchange { connection: ConnectionId(id), message });
+        let message = answer.expect("a request has an answer");
+        self.transmit(to, id, |message| Plan::Answer { connection: id, message, sent }, message, ANSWER_HEAD);
     }
 
     fn answer(&mut self, id: u64, message: Message, sent: u64) {
@@ -515,29 +467,3 @@ impl Network {
         time
     }
 }
-
-/// What a message costs: body, HTTP head, one TLS record, and Ethernet, IP and TCP headers of
-/// its packets with their acknowledgement.
-fn on_the_wire(message: &Message, head: u64) -> u64 {
-    struct Count(u64);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, message).expect("a message is plain data");
-    let content = count.0 + head + 22;
-    let packets = content.div_ceil(1_448);
-    content + packets * 66 + packets.div_ceil(2) * 66
-}
-
-/// `POST /v1/news HTTP/1.1` with host, content type and length.
-const REQUEST_HEAD: u64 = 110;
-/// `HTTP/1.1 200 OK` with date, content type and length.
-const ANSWER_HEAD: u64 = 110;

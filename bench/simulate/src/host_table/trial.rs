@@ -2,8 +2,9 @@
 
 use queued::core::table::Unavailable;
 
+use super::host::{End, State};
 use super::load::{Kind, Load};
-use super::network::{End, Network, State};
+use super::network::Network;
 
 /// How large a cluster, and how long it is watched.
 pub struct Size {

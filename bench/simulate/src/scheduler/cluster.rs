@@ -5,8 +5,8 @@ use std::collections::BinaryHeap;
 
 use queued::core::random::Random;
 
-use crate::machine::Machine;
-use crate::workload::{Workload, exponential};
+use super::machine::Machine;
+use super::workload::{Workload, exponential};
 
 /// When a simulation begins, in seconds: hosts have published before it.
 pub const START: f64 = 100.0;

@@ -7,9 +7,9 @@ use queued::core::rank::{Figures, RankRule};
 use queued::core::time::Millis;
 use wire::news::HostState;
 
-use crate::cluster::{Cluster, Policy, START};
-use crate::load::{Readings, millis};
-use crate::news::{Publisher, under_way};
+use super::cluster::{Cluster, Policy, START};
+use super::load::{Readings, millis};
+use super::news::{Publisher, under_way};
 
 /// In proportion to CPUs, else the small hosts of a mixed cluster drown.
 pub struct AtRandom {
@@ -61,32 +61,48 @@ impl Policy for AtRandom {
 }
 
 /// The shipped rank with the exact state of the instant.
-pub struct AllKnowing;
+#[derive(Default)]
+pub struct AllKnowing {
+    candidates: Vec<Candidate>,
+}
+
+impl AllKnowing {
+    fn look(&mut self, cluster: &Cluster<()>, host: usize) {
+        let machine = &cluster.machines[host];
+        let busy = f64::from(machine.running());
+        let figures = Figures { busy, cpus: machine.cpus, speed: 1.0, ..Figures::default() };
+        self.candidates[host] = Candidate { host, rank: figures.rank(RankRule::Share), merit: figures.spare() };
+    }
+}
 
 impl Policy for AllKnowing {
     type Message = ();
 
-    fn begin(&mut self, _: &mut Cluster<()>) {}
-
-    fn submitted(&mut self, cluster: &mut Cluster<()>, job: u32) {
-        let candidates = cluster.machines.iter().enumerate().map(|(host, machine)| {
-            let busy = f64::from(machine.running());
-            let figures = Figures { busy, cpus: machine.cpus, speed: 1.0, ..Figures::default() };
-            Candidate { host, rank: figures.rank(RankRule::Share), merit: figures.spare() }
-        });
-        let choice = best_two(candidates, &mut cluster.random).expect("a cluster has hosts");
-        cluster.start(job, choice.best.host);
+    fn begin(&mut self, cluster: &mut Cluster<()>) {
+        self.candidates = vec![Candidate { host: 0, rank: 0.0, merit: 0.0 }; cluster.machines.len()];
+        (0..cluster.machines.len()).for_each(|host| self.look(cluster, host));
     }
 
-    fn ended(&mut self, _: &mut Cluster<()>, _: u32, _: usize, _: u32) {}
+    fn submitted(&mut self, cluster: &mut Cluster<()>, job: u32) {
+        let choice = best_two(self.candidates.iter().copied(), &mut cluster.random);
+        let host = choice.expect("a cluster has hosts").best.host;
+        cluster.start(job, host);
+        self.look(cluster, host);
+    }
+
+    fn ended(&mut self, cluster: &mut Cluster<()>, _: u32, host: usize, _: u32) {
+        self.look(cluster, host);
+    }
 
     fn arrived(&mut self, _: &mut Cluster<()>, (): ()) {}
 }
 
 /// GNU Queue as it was: every host is asked at every start, and tells its jobs of this
 /// instant and its load average of one minute. `vmaxexec` and `pfactor` are the CPUs.
+#[derive(Default)]
 pub struct VirtualLoad {
     averages: Vec<LoadAverage>,
+    candidates: Vec<Candidate>,
 }
 
 /// The kernel's load average over one minute, computed every 5 s.
@@ -96,10 +112,6 @@ struct LoadAverage {
 }
 
 impl VirtualLoad {
-    pub fn new() -> Self {
-        Self { averages: Vec::new() }
-    }
-
     /// Brings the average of a host up to now, before its number of jobs changes.
     fn catch_up(&mut self, now: f64, host: usize, running: u32) {
         let average = &mut self.averages[host];
@@ -110,15 +122,24 @@ impl VirtualLoad {
             average.computed += 5.0 * steps;
         }
     }
+
+    fn look(&mut self, cluster: &Cluster<()>, host: usize) {
+        let (cpus, running) = (cluster.machines[host].cpus, cluster.machines[host].running());
+        let figures = Figures { cpus, running, load1: self.averages[host].value, ..Figures::default() };
+        let rule = RankRule::VirtualLoad { pfactor: f64::from(cpus), vmaxexec: Some(cpus) };
+        self.candidates[host] = Candidate { host, rank: figures.rank(rule), merit: 0.0 };
+    }
 }
 
 impl Policy for VirtualLoad {
     type Message = ();
 
     fn begin(&mut self, cluster: &mut Cluster<()>) {
-        for machine in &cluster.machines {
+        self.candidates = vec![Candidate { host: 0, rank: 0.0, merit: 0.0 }; cluster.machines.len()];
+        for host in 0..cluster.machines.len() {
             let computed = START - 5.0 * cluster.random.fraction();
-            self.averages.push(LoadAverage { value: f64::from(machine.running()), computed });
+            self.averages.push(LoadAverage { value: f64::from(cluster.machines[host].running()), computed });
+            self.look(cluster, host);
         }
     }
 
@@ -126,21 +147,18 @@ impl Policy for VirtualLoad {
         for host in 0..cluster.machines.len() {
             if cluster.now - self.averages[host].computed >= 5.0 {
                 self.catch_up(cluster.now, host, cluster.machines[host].running());
+                self.look(cluster, host);
             }
         }
-        let candidates = cluster.machines.iter().zip(&self.averages).enumerate();
-        let candidates = candidates.map(|(host, (machine, average))| {
-            let (cpus, running) = (machine.cpus, machine.running());
-            let figures = Figures { cpus, running, load1: average.value, ..Figures::default() };
-            let rule = RankRule::VirtualLoad { pfactor: f64::from(cpus), vmaxexec: Some(cpus) };
-            Candidate { host, rank: figures.rank(rule), merit: 0.0 }
-        });
-        let choice = best_two(candidates, &mut cluster.random).expect("a cluster has hosts");
-        cluster.start(job, choice.best.host);
+        let choice = best_two(self.candidates.iter().copied(), &mut cluster.random);
+        let host = choice.expect("a cluster has hosts").best.host;
+        cluster.start(job, host);
+        self.look(cluster, host);
     }
 
     fn ended(&mut self, cluster: &mut Cluster<()>, _: u32, host: usize, before: u32) {
         self.catch_up(cluster.now, host, before);
+        self.look(cluster, host);
     }
 
     fn arrived(&mut self, _: &mut Cluster<()>, (): ()) {}

@@ -7,9 +7,9 @@ use queued::core::time::Millis;
 use wire::api::{HostChoice, OnFull, Refusal};
 use wire::news::HostState;
 
-use crate::cluster::{Cluster, Policy, START};
-use crate::load::{Readings, millis};
-use crate::news::{Publisher, under_way};
+use super::cluster::{Cluster, Policy, START};
+use super::load::{Readings, millis};
+use super::news::{Publisher, under_way};
 
 pub struct Shipped {
     homes: Vec<Home>,

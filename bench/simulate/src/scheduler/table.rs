@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::cluster::{Jobs, Policy, run};
-use crate::shipped::{Counts, Shipped};
-use crate::simple::{AllKnowing, AtRandom, LeastLoad, VirtualLoad};
-use crate::statistics::{Outcome, Spread};
-use crate::workload::{Lengths, Machines, Workload};
+use super::cluster::{Jobs, Policy, run};
+use super::shipped::{Counts, Shipped};
+use super::simple::{AllKnowing, AtRandom, LeastLoad, VirtualLoad};
+use super::statistics::{Outcome, Spread};
+use super::workload::{Lengths, Machines, Workload};
 
 /// What is simulated.
 #[derive(Debug, Clone)]
@@ -42,6 +42,11 @@ impl Plan {
     /// What the goal is about, in small clusters with few jobs.
     pub fn quick() -> Self {
         Self { seeds: 3, cells: cells(&[10, 100], &[10], &[0.8]), counted: 2000 }
+    }
+
+    /// Leaves out what has another number of hosts.
+    pub fn only_clusters_of(&mut self, hosts: usize) {
+        self.cells.retain(|cell| cell.hosts == hosts);
     }
 
     /// Counted is at least one generation of jobs and three seconds, after two generations.
@@ -113,12 +118,12 @@ fn simulate(workload: &Workload, jobs: Jobs, seed: u64) -> Result {
     Result {
         shipped: Outcome::of(run(workload, &mut policy, jobs, seed)),
         counts: policy.counts,
-        all_knowing: outcome(workload, AllKnowing, jobs, seed),
+        all_knowing: outcome(workload, AllKnowing::default(), jobs, seed),
         others: [
             outcome(workload, AtRandom::new(), jobs, seed),
             outcome(workload, AtRandom::in_turn(), jobs, seed),
             outcome(workload, LeastLoad::new(), jobs, seed),
-            outcome(workload, VirtualLoad::new(), jobs, seed),
+            outcome(workload, VirtualLoad::default(), jobs, seed),
         ],
     }
 }
