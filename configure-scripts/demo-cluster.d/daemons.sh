@@ -56,7 +56,9 @@ role_of() { # PROCESS
     queue) role=client ;;
     queued) role=daemon ;;
     esac
-    [[ -z $role && ${arguments[0]##*/} == queued ]] && role=daemon
+    # One that is just ending has no arguments any more.
+    argument=${arguments[0]-}
+    [[ -z $role && ${argument##*/} == queued ]] && role=daemon
     [[ -n $role && $role != leader ]] || return 0
     for argument in "${arguments[@]}"; do
         [[ $previous != --role ]] || role=$argument
