@@ -61,6 +61,19 @@ fn options_are_set() {
     assert!(getsockopt(&near, sockopt::TcpNoDelay).unwrap());
 }
 
+/// The peer's kernel acknowledges also what its program has not read.
+#[test]
+fn a_peer_that_is_there_owes_nothing_for_long() {
+    let (mut near, _far) = connection();
+    assert_eq!(tcp::owed(near.as_fd()).unwrap(), None);
+    near.write_all(b"hello").unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while tcp::owed(near.as_fd()).unwrap().is_some() {
+        assert!(std::time::Instant::now() < deadline, "never acknowledged");
+        std::thread::yield_now();
+    }
+}
+
 /// With a low mark a socket whose peer reads nothing stops being writable early.
 #[test]
 fn little_waits_unsent_in_a_session() {

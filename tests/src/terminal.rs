@@ -172,6 +172,16 @@ impl Terminal {
         sys::terminal::modes(self.master().as_fd()).expect("a terminal")
     }
 
+    /// Waits until the local flags of the terminal's modes are as `condition` wants them. The kernel
+    /// tells nobody when they change.
+    pub fn wait_for_flags(&self, what: &str, condition: impl Fn(u32) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition(self.modes().local) {
+            assert!(Instant::now() < deadline, "{what}: it never has\n{}", self.seen.shown());
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     /// The foreground process group as this process sees it; 0 if it cannot.
     pub fn foreground(&self) -> i32 {
         sys::terminal::foreground(self.master().as_fd()).unwrap_or(0)
@@ -230,7 +240,7 @@ impl Drop for Terminal {
                 let _ = self.leader.kill();
                 let _ = self.leader.wait();
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(PAUSE);
         }
     }
 }
@@ -351,5 +361,7 @@ fn nonzero(number: u16) -> NonZero<u16> {
 
 /// How long anything may take; it does on a machine that is busy with much else.
 pub const PATIENCE: Duration = Duration::from_secs(40);
+/// Between two looks at something that cannot be waited for.
+const PAUSE: Duration = Duration::from_millis(5);
 /// Of the last bytes, in the message of a test that fails.
 const MOST_SHOWN: usize = 2000;

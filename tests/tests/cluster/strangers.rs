@@ -82,9 +82,11 @@ fn what_is_not_tls_ends_its_own_connection_only() {
         });
         cluster.queue("redfish", &["-n", "-h", "bluefish", "--", "true"]).success();
     }
-    let log = cluster.log("bluefish");
-    let told: Vec<&str> = log.lines().filter_map(|line| line.split("INFO connection closed: ").nth(1)).collect();
-    assert_eq!(told.len(), garbage.len(), "{log}");
+    let told = until("the log names each of them", PATIENCE, || {
+        let log = cluster.log("bluefish");
+        let lines = log.lines().filter_map(|line| line.split("INFO connection closed: ").nth(1).map(str::to_owned));
+        Some(lines.collect::<Vec<_>>()).filter(|told| told.len() == garbage.len())
+    });
     for ((_, reason), line) in garbage.iter().zip(told) {
         assert!(line.starts_with(&format!("{reason} from={}:", cluster.address("redfish"))), "{line}");
     }
@@ -129,8 +131,8 @@ fn a_session_that_nobody_knows_is_turned_away_and_disturbs_nobody() {
             assert!(closes(stream), "{name} was not turned away");
         });
     }
-    let log = cluster.log("bluefish");
-    assert!(log.contains("connection closed: a session of uid 12345, whom this daemon does not serve"), "{log}");
+    let said = "connection closed: a session of uid 12345, whom this daemon does not serve";
+    until("the log says so", PATIENCE, || cluster.log("bluefish").contains(said).then_some(()));
     flow.goes_on();
     new_sessions_run(&cluster);
     flow.ends_well();

@@ -57,7 +57,6 @@ fn a_deleted_runtime_directory_is_made_again_by_the_same_daemon() {
 }
 
 #[test]
-#[ignore = "hung once under load after the runner was killed; to be understood before it counts"]
 fn a_slot_is_free_again_after_a_job_whose_runner_died() {
     // The first job of a daemon is described before anybody has asked what the host is called.
     let home = Home::new();

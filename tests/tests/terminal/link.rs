@@ -65,6 +65,32 @@ fn a_job_runs_on_through_a_cut_and_what_did_not_fit_is_named_and_repainted() {
 }
 
 #[test]
+fn what_fits_through_a_cut_is_shown_in_full() {
+    let place = Place::other_host();
+    let terminal = place.bash();
+    let job = r#"perl -e '$|=1; system "stty -echo"; print "ready\n"; select undef, undef, undef, .02 until -e "go"; print "line $_\n" for 1..2000; open my $f, ">", "written"; close $f; exit 3'"#;
+    place.begin(&terminal, &format!("{} {job}", place.queue("")));
+    terminal.wait_for_line("ready");
+    place.demo_cluster(&["cut", "bluefish"]);
+    place.write("go", "");
+    wait::until("the job has written everything", PATIENCE, || place.has("written").then_some(()));
+    // Now something is owed.
+    terminal.type_keys("x");
+    terminal.wait_for_bytes("the notice", |bytes| String::from_utf8_lossy(bytes).contains(NOTICE));
+    place.demo_cluster(&["heal", "bluefish"]);
+    assert_eq!(terminal.wait_for_prompt(), 3);
+    let bytes = terminal.bytes();
+    let shown = without_notices(&String::from_utf8_lossy(&bytes));
+    let mut rest = &*shown;
+    for line in 1..=2000 {
+        let line = format!("line {line}\r\n");
+        let at = rest.find(&line).unwrap_or_else(|| panic!("{line:?} is missing, or comes too early"));
+        rest = &rest[at + line.len()..];
+    }
+    assert!(!shown.contains("not shown"));
+}
+
+#[test]
 fn leaving_works_while_the_link_is_cut() {
     let place = Place::other_host();
     let terminal = place.bash();
@@ -86,6 +112,15 @@ fn vim(place: &Place, terminal: &Terminal) -> Picture {
         let complete = picture.last_line().starts_with("\"text\" 99L") && picture.has_line("line 23");
         picture.is_alternate && picture.cursor == (0, 0) && complete
     })
+}
+
+/// What was written to the terminal besides the notices: each saves the cursor first and puts it
+/// back at its end.
+fn without_notices(text: &str) -> String {
+    let mut pieces = text.split("\x1b7");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let behind = pieces.map(|piece| piece.split_once("\x1b8").map_or(piece, |(_, rest)| rest));
+    std::iter::once(first.as_str()).chain(behind).collect()
 }
 
 fn without_last(picture: &Picture) -> Vec<&str> {

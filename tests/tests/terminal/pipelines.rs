@@ -1,8 +1,6 @@
 //! `queue` as one of several: in pipelines, under other programs, with passwords.
 
 use nix::libc::ICANON;
-use queue_tests::terminal::PATIENCE;
-use queue_tests::wait;
 
 use crate::place::Place;
 use crate::same::with_and_without_queue;
@@ -82,12 +80,12 @@ fn one_key_stops_a_whole_pipeline_and_it_goes_on(place: &Place) {
         for _ in 0..2 {
             terminal.type_line("fg");
             // Nobody asks for the terminal, so the shell's modes for a job tell that it runs.
-            wait::until("the pipeline runs", PATIENCE, || (terminal.modes().local & ICANON != 0).then_some(()));
+            terminal.wait_for_flags("the pipeline runs", |flags| flags & ICANON != 0);
             terminal.type_keys("\x1a");
             assert_eq!(terminal.wait_for_prompt(), 128 + 20);
         }
         terminal.type_line("fg");
-        wait::until("the pipeline runs", PATIENCE, || (terminal.modes().local & ICANON != 0).then_some(()));
+        terminal.wait_for_flags("the pipeline runs", |flags| flags & ICANON != 0);
         terminal.type_keys("\x03");
         assert_eq!(terminal.wait_for_prompt(), 130);
         terminal.run("clear");

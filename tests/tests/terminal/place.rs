@@ -108,22 +108,17 @@ impl Place {
     /// that come while a shell still edits its line would be the shell's.
     pub fn begin(&self, terminal: &Terminal, command: &str) {
         terminal.type_line(command);
-        let has = |flag: u32| terminal.modes().local & flag != 0;
-        wait::until(&format!("{command:?} has the terminal"), PATIENCE, || {
-            let begun = match self.kind {
-                Kind::Bare => has(ICANON),
-                Kind::OwnHost | Kind::OtherHost => !has(ICANON) && !has(ISIG),
-            };
-            begun.then_some(())
+        terminal.wait_for_flags(&format!("{command:?} has the terminal"), |flags| match self.kind {
+            Kind::Bare => flags & ICANON != 0,
+            Kind::OwnHost | Kind::OtherHost => flags & (ICANON | ISIG) == 0,
         });
     }
 
     /// Waits until a job that has asked for the terminal has it. Before that, what is typed is still
     /// edited and echoed here, and then once more there.
     pub fn hand_over(&self, terminal: &Terminal) {
-        let echoes = || terminal.modes().local & ECHO != 0;
         if self.kind != Kind::Bare {
-            wait::until("the job has the terminal", PATIENCE, || (!echoes()).then_some(()));
+            terminal.wait_for_flags("the job has the terminal", |flags| flags & ECHO == 0);
         }
     }
 
@@ -250,7 +245,7 @@ impl Place {
     fn hire_caretaker(&self) -> Child {
         let work = match self.kind {
             Kind::Bare => "",
-            Kind::OwnHost => "read -r daemon <state/redfish/lock && kill \"$daemon\"; ",
+            Kind::OwnHost => "read -r daemon <state/queue/redfish/lock && kill \"$daemon\"; ",
             Kind::OtherHost => "\"$DEMO\" down; ",
         };
         Command::new("/bin/sh")

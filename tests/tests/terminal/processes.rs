@@ -42,7 +42,8 @@ pub fn of_directory(directory: &Path, role: Role) -> Vec<i32> {
         Role::Leaders => children(&of_directory(directory.as_ref(), Role::Runner), "queue-leaders"),
         Role::Leader => children(&of_directory(directory.as_ref(), Role::Leaders), "queue-leader"),
         Role::Runner => all().filter(|pid| named(pid, "queue-runner") && from(pid, "cmdline")).collect(),
-        Role::Daemon => all().filter(|pid| named(pid, "queued") && from(pid, "environ")).collect(),
+        // It has executed itself anew, and its name is that of the link it did it by.
+        Role::Daemon => all().filter(|pid| is_daemon(*pid) && from(pid, "environ")).collect(),
         Role::Client => all().filter(|pid| named(pid, "queue") && from(pid, "environ")).collect(),
     }
 }
@@ -90,6 +91,12 @@ pub fn child_of(parent: i32) -> i32 {
 fn children(parents: &[i32], name: &str) -> Vec<i32> {
     let is_child = |pid: &i32| parent_of(*pid).is_some_and(|parent| parents.contains(&parent));
     all().filter(|pid| read(*pid, "comm").trim_end() == name && is_child(pid)).collect()
+}
+
+fn is_daemon(pid: i32) -> bool {
+    let arguments = read(pid, "cmdline");
+    let program = arguments.split('\0').next().unwrap_or_default();
+    program.rsplit('/').next() == Some("queued") && !arguments.contains("\0--role\0")
 }
 
 fn parent_of(pid: i32) -> Option<i32> {

@@ -1,8 +1,6 @@
 //! Which of a job's descriptors are its terminal: by itself, and with `-n`, `-o` and `-p`.
 
 use nix::libc::ICANON;
-use queue_tests::terminal::PATIENCE;
-use queue_tests::wait;
 
 use crate::place::Place;
 use crate::same::{says_twice, with_and_without_queue};
@@ -53,7 +51,7 @@ fn without_a_pty_there_is_none_and_keys_still_work(place: &Place) {
     terminal.type_keys("\x1a");
     assert_eq!(terminal.wait_for_prompt(), 128 + 20);
     terminal.type_line("fg");
-    wait::until("the job has the terminal", PATIENCE, || (terminal.modes().local & ICANON != 0).then_some(()));
+    terminal.wait_for_flags("the job has the terminal", |flags| flags & ICANON != 0);
     says_twice(&terminal, "two");
     terminal.type_keys("\x04");
     assert_eq!(terminal.wait_for_prompt(), 0);

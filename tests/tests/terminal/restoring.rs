@@ -90,7 +90,9 @@ fn killed_daemons_are_not_noticed(place: &Place) {
     let status = restored_after(place, |terminal| {
         says_twice(terminal, "before");
         let before = terminal.picture();
-        for daemon in place.daemons() {
+        let daemons = place.daemons();
+        assert!(!daemons.is_empty());
+        for daemon in daemons {
             processes::send(daemon, "KILL");
             wait::until("the death of the daemon", PATIENCE, || (!processes::lives(daemon)).then_some(()));
         }

@@ -10,6 +10,7 @@ promises![
     the_modes_inside_are_those_outside,
     modes_that_a_shell_set_while_the_job_was_stopped_stay_the_shells,
     what_is_typed_before_the_job_starts_reaches_it,
+    the_key_for_the_end_of_input_may_be_typed_ahead,
 ];
 
 fn the_size_is_the_windows_at_the_start(place: &Place) {
@@ -91,6 +92,16 @@ fn what_is_typed_before_the_job_starts_reaches_it(place: &Place) {
         assert_eq!(terminal.wait_for_prompt(), 0);
         terminal.wait_for_line("got first and second");
         terminal.run("clear");
+    }
+}
+
+fn the_key_for_the_end_of_input_may_be_typed_ahead(place: &Place) {
+    let terminal = place.dash();
+    for round in 0..5 {
+        terminal.run(&format!("echo round {round}"));
+        terminal.type_keys(format!("{} sh -c 'cat >got'\rfirst\rsecond\r\x04", place.queue("")));
+        assert_eq!(terminal.wait_for_prompt(), 0);
+        assert_eq!(place.read("got"), "first\nsecond\n");
     }
 }
 
