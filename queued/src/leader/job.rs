@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sys::postfork::{Start, StartError};
 use sys::pty::Pty;
-use sys::terminal::{Modes, Size};
 use wire::job::Descriptor;
 
 use super::Assignment;
@@ -74,22 +73,8 @@ impl Surroundings {
     }
 
     /// Starts the job and closes its ends here. Returns its pid.
-    pub fn start(
-        &mut self,
-        assignment: &Assignment,
-        size: &Size,
-        modes: Option<&Modes>,
-        foreground: bool,
-    ) -> Result<i32, StartError> {
+    pub fn start(&mut self, assignment: &Assignment, foreground: bool) -> Result<i32, StartError> {
         let job = &assignment.job;
-        if let Some(slave) = &self.slave {
-            // Neither can fail on a fresh terminal but for odd modes, which a local program
-            // would not notice either.
-            let _ = sys::terminal::set_size(slave.as_fd(), size);
-            if let Some(modes) = modes {
-                let _ = sys::terminal::set_modes(slave.as_fd(), modes);
-            }
-        }
         let text = |bytes: &[u8]| CString::new(bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<u8>>());
         let texts = |list: &mut dyn Iterator<Item = &wire::ByteString>| -> Vec<CString> {
             list.filter_map(|entry| text(&entry.0).ok()).collect()

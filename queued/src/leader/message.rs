@@ -4,10 +4,9 @@
 //! | to the leader | payload | descriptors |
 //! |---|---|---|
 //! | `Assign` | | the assignment's memory file |
-//! | `Release` | size, modes, foreground, mask of descriptors | the client's own, in order |
+//! | `Release` | foreground, mask of descriptors | the client's own, in order |
 //! | `Signal` | number | |
 //! | `Foreground` | yes or no | |
-//! | `Resize`, `Modes` | size; modes | |
 //! | `Close` | slot | |
 //! | `Acknowledge` | | |
 //!
@@ -16,16 +15,18 @@
 //! | `Ready` | mask of slots | one for each slot in the mask |
 //! | `Adopted` | mask, phase | assignment, then the slots |
 //! | `Started`, `Stopped`, `Continued` | pid; signal | |
+//! | `Moved` | | |
 //! | `StartFailed` | stage, errno | |
 //! | `Ended` | code or signal, usage | |
+//!
+//! The terminal's size and modes are set by the runner itself, through the master side: what it
+//! then writes there is read with those modes.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use sys::terminal::{Modes, Size};
-
 /// Length of every record.
-pub const RECORD: usize = 96;
+pub const RECORD: usize = 48;
 
 /// Descriptors that the runner holds for a job; each is a bit in a mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +64,6 @@ pub enum ToLeader {
     Assign,
     /// Run the job now.
     Release {
-        /// Terminal size, when there is one.
-        size: Size,
-        /// Terminal modes, when the client has some.
-        modes: Option<Modes>,
         /// Whether the client is in the foreground of its terminal.
         foreground: bool,
         /// Bit N: the client's own descriptor N rides along and is used as it is.
@@ -74,12 +71,8 @@ pub enum ToLeader {
     },
     /// Send this signal to the job's group.
     Signal(i32),
-    /// The client came to the foreground of its terminal, or left it.
+    /// The client came to the foreground of its terminal, or left it; answered by `Moved`.
     Foreground(bool),
-    /// The terminal has a new size.
-    Resize(Size),
-    /// The terminal has new modes.
-    Modes(Modes),
     /// Close your copy of this slot.
     Close(u8),
     /// The end was delivered; leave.
@@ -117,6 +110,8 @@ pub enum FromLeader {
     Stopped(i32),
     /// The job goes on.
     Continued,
+    /// The foreground of the terminal is as it was last ordered.
+    Moved,
     /// The job has ended.
     Ended(Ended),
 }
@@ -168,15 +163,10 @@ impl ToLeader {
         let mut out = Encoder::new();
         match self {
             Self::Assign => out.u8(1),
-            Self::Release { size, modes, foreground, handed } => {
+            Self::Release { foreground, handed } => {
                 out.u8(2);
                 out.u8(u8::from(*foreground));
                 out.u8(*handed);
-                out.size(size);
-                out.u8(u8::from(modes.is_some()));
-                if let Some(modes) = modes {
-                    out.modes(modes);
-                }
             }
             Self::Signal(number) => {
                 out.u8(3);
@@ -186,19 +176,11 @@ impl ToLeader {
                 out.u8(4);
                 out.u8(u8::from(*yes));
             }
-            Self::Resize(size) => {
-                out.u8(5);
-                out.size(size);
-            }
-            Self::Modes(modes) => {
-                out.u8(6);
-                out.modes(modes);
-            }
             Self::Close(slot) => {
-                out.u8(7);
+                out.u8(5);
                 out.u8(*slot);
             }
-            Self::Acknowledge => out.u8(8),
+            Self::Acknowledge => out.u8(6),
         }
         out.bytes
     }
@@ -208,19 +190,11 @@ impl ToLeader {
         let mut from = Decoder { bytes: record, at: 0 };
         Some(match from.u8() {
             1 => Self::Assign,
-            2 => {
-                let foreground = from.u8() != 0;
-                let handed = from.u8();
-                let size = from.size();
-                let modes = if from.u8() != 0 { Some(from.modes()?) } else { None };
-                Self::Release { size, modes, foreground, handed }
-            }
+            2 => Self::Release { foreground: from.u8() != 0, handed: from.u8() },
             3 => Self::Signal(from.u32() as i32),
             4 => Self::Foreground(from.u8() != 0),
-            5 => Self::Resize(from.size()),
-            6 => Self::Modes(from.modes()?),
-            7 => Self::Close(from.u8()),
-            8 => Self::Acknowledge,
+            5 => Self::Close(from.u8()),
+            6 => Self::Acknowledge,
             _ => return None,
         })
     }
@@ -264,6 +238,7 @@ impl FromLeader {
                     out.u64(figure);
                 }
             }
+            Self::Moved => out.u8(72),
         }
         out.bytes
     }
@@ -291,6 +266,7 @@ impl FromLeader {
                     max_rss_kib: from.u64(),
                 })
             }
+            72 => Self::Moved,
             _ => return None,
         })
     }
@@ -322,25 +298,7 @@ impl Encoder {
     fn u64(&mut self, value: u64) {
         self.put(&value.to_be_bytes());
     }
-
-    fn size(&mut self, size: &Size) {
-        for part in [size.rows, size.columns, size.x_pixels, size.y_pixels] {
-            self.put(&part.to_be_bytes());
-        }
-    }
-
-    fn modes(&mut self, modes: &Modes) {
-        for flags in [modes.input, modes.output, modes.control, modes.local, modes.input_speed, modes.output_speed] {
-            self.u32(flags);
-        }
-        let characters = &modes.characters[..modes.characters.len().min(MOST_CHARACTERS)];
-        self.u8(characters.len() as u8);
-        self.put(characters);
-    }
 }
-
-/// NCCS of the C library.
-const MOST_CHARACTERS: usize = 32;
 
 struct Decoder<'a> {
     bytes: &'a [u8; RECORD],
@@ -361,28 +319,12 @@ impl Decoder<'_> {
         self.take::<1>()[0]
     }
 
-    fn u16(&mut self) -> u16 {
-        u16::from_be_bytes(self.take())
-    }
-
     fn u32(&mut self) -> u32 {
         u32::from_be_bytes(self.take())
     }
 
     fn u64(&mut self) -> u64 {
         u64::from_be_bytes(self.take())
-    }
-
-    fn size(&mut self) -> Size {
-        Size { rows: self.u16(), columns: self.u16(), x_pixels: self.u16(), y_pixels: self.u16() }
-    }
-
-    fn modes(&mut self) -> Option<Modes> {
-        let (input, output, control, local) = (self.u32(), self.u32(), self.u32(), self.u32());
-        let (input_speed, output_speed) = (self.u32(), self.u32());
-        let count = self.u8() as usize;
-        let characters = self.bytes.get(self.at..self.at + count)?.to_vec();
-        Some(Modes { input, output, control, local, characters, input_speed, output_speed })
     }
 }
 
@@ -392,24 +334,12 @@ mod tests {
 
     #[test]
     fn every_message_survives_its_record() {
-        let modes = Modes {
-            input: 1,
-            output: 2,
-            control: 3,
-            local: 4,
-            characters: (0..32).collect(),
-            input_speed: 38400,
-            output_speed: 9600,
-        };
-        let size = Size { rows: 24, columns: 80, x_pixels: 1, y_pixels: 65535 };
         for message in [
             ToLeader::Assign,
-            ToLeader::Release { size, modes: Some(modes.clone()), foreground: true, handed: 5 },
-            ToLeader::Release { size, modes: None, foreground: false, handed: 0 },
+            ToLeader::Release { foreground: true, handed: 5 },
+            ToLeader::Release { foreground: false, handed: 0 },
             ToLeader::Signal(-1),
             ToLeader::Foreground(true),
-            ToLeader::Resize(size),
-            ToLeader::Modes(modes),
             ToLeader::Close(3),
             ToLeader::Acknowledge,
         ] {
@@ -431,6 +361,7 @@ mod tests {
             FromLeader::StartFailed { stage: 2, errno: 13 },
             FromLeader::Stopped(20),
             FromLeader::Continued,
+            FromLeader::Moved,
             FromLeader::Ended(ended),
             FromLeader::Ended(Ended { code: None, signal: 9, core: true, ..ended }),
         ] {

@@ -151,11 +151,11 @@ impl Leader {
     fn obey(&mut self, told: ToLeader, descriptors: Vec<OwnedFd>) {
         match told {
             ToLeader::Assign => {}
-            ToLeader::Release { size, modes, foreground, handed } => {
+            ToLeader::Release { foreground, handed } => {
                 if let (Phase::Waiting { .. }, Some(assignment)) = (&self.phase, self.assignment.take()) {
                     self.surroundings.hand_over(handed, descriptors);
                     let since = Instant::now();
-                    match self.surroundings.start(&assignment, &size, modes.as_ref(), foreground) {
+                    match self.surroundings.start(&assignment, foreground) {
                         Ok(pid) => {
                             self.phase = Phase::Running { pid, since, stopped: false };
                             self.tell(FromLeader::Started { pid });
@@ -172,16 +172,9 @@ impl Leader {
                 }
             }
             ToLeader::Signal(number) => self.signal(number),
-            ToLeader::Foreground(yes) => self.foreground(yes),
-            ToLeader::Resize(size) => {
-                if let Some(slave) = &self.surroundings.slave {
-                    let _ = sys::terminal::set_size(slave.as_fd(), &size);
-                }
-            }
-            ToLeader::Modes(modes) => {
-                if let Some(slave) = &self.surroundings.slave {
-                    let _ = sys::terminal::set_modes(slave.as_fd(), &modes);
-                }
+            ToLeader::Foreground(yes) => {
+                self.foreground(yes);
+                self.tell(FromLeader::Moved);
             }
             ToLeader::Close(slot) => {
                 if let Some(slot) = self.surroundings.slots.get_mut(slot as usize) {

@@ -184,8 +184,8 @@ impl Session {
         for (index, (slot, _)) in OUTPUTS.iter().enumerate() {
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::POLLIN, wanted[index]);
-            let keys = *slot == Slot::Tty && self.streams.has_started && !self.endpoint.kept(Stream::Tty).is_empty();
-            flags.set(PollFlags::POLLOUT, keys);
+            let waits = *slot != Slot::Tty || self.streams.must_wait(Stream::Tty);
+            flags.set(PollFlags::POLLOUT, !waits && !self.endpoint.kept(Stream::Tty).is_empty());
             push(&mut polled, self.leader.slot(*slot).map(|slot| slot.as_fd()), flags);
         }
         let mut flags = PollFlags::empty();
@@ -260,6 +260,11 @@ impl Session {
             let mut rest = plain;
             while let Some(event) = endpoint.receive(&mut rest)? {
                 match event {
+                    // Keys behind a control message are read with the modes and in the foreground
+                    // that it orders.
+                    Event::Data { stream: Stream::Tty, bytes } if !said.is_empty() => {
+                        endpoint.keep(Stream::Tty, bytes);
+                    }
                     Event::Data { stream, bytes } => streams.input(stream, bytes, leader, endpoint),
                     Event::Eof(stream) => streams.push(stream, leader, endpoint),
                     Event::Hello(_) => said.push(Said::Hello),
@@ -281,6 +286,7 @@ impl Session {
                 Said::Control(control) => self.obey(control),
             }
         }
+        self.streams.push(Stream::Tty, &mut self.leader, &mut self.endpoint);
         match received {
             Ok(Received::Closed) | Err(_) => self.lost(&received),
             Ok(_) => {}
@@ -312,20 +318,17 @@ impl Session {
                     self.release(&info);
                 }
             }
-            Control::Resize(size) => {
-                let size = convert::size(&size);
-                if let Some(screen) = &mut self.streams.screen {
-                    screen.resize(&size);
-                }
-                self.leader.tell(&ToLeader::Resize(size), &[]);
-            }
-            Control::Modes(modes) => self.leader.tell(&ToLeader::Modes(convert::modes(&modes)), &[]),
+            Control::Resize(size) => self.streams.resize(&convert::size(&size), &self.leader),
+            Control::Modes(modes) => self.streams.set_modes(&convert::modes(&modes), &self.leader),
             Control::Signal(name) => {
                 if let Some(number) = sys::signal::number(&name) {
                     self.leader.tell(&ToLeader::Signal(number), &[]);
                 }
             }
-            Control::Foreground(yes) => self.leader.tell(&ToLeader::Foreground(yes), &[]),
+            Control::Foreground(yes) => {
+                self.leader.tell(&ToLeader::Foreground(yes), &[]);
+                self.streams.ordered();
+            }
             Control::Closed(Stream::Stdout) => self.leader.close(Slot::Stdout),
             Control::Closed(Stream::Stderr) => self.leader.close(Slot::Stderr),
             Control::Closed(Stream::Tty) => self.client.leaves(),
@@ -338,9 +341,9 @@ impl Session {
     }
 
     fn release(&mut self, info: &wire::session::StartInfo) {
-        let size = convert::size(&info.size.unwrap_or_default());
-        if let Some(screen) = &mut self.streams.screen {
-            screen.resize(&size);
+        self.streams.resize(&convert::size(&info.size.unwrap_or_default()), &self.leader);
+        if let Some(modes) = &info.modes {
+            self.streams.set_modes(&convert::modes(modes), &self.leader);
         }
         self.handed.sort_by_key(|(number, _)| *number);
         self.handed.dedup_by_key(|(number, _)| *number);
@@ -348,13 +351,7 @@ impl Session {
         self.handed.retain(|(number, _)| self.leader.slot(Slot::of_descriptor(*number)).is_some());
         let mask = self.handed.iter().map(|(number, _)| 1 << number).sum();
         let descriptors = self.handed.iter().map(|(_, descriptor)| descriptor.as_fd()).collect::<Vec<_>>();
-        let release = ToLeader::Release {
-            size,
-            modes: info.modes.as_ref().map(convert::modes),
-            foreground: info.foreground,
-            handed: mask,
-        };
-        self.leader.tell(&release, &descriptors);
+        self.leader.tell(&ToLeader::Release { foreground: info.foreground, handed: mask }, &descriptors);
         for (number, _) in std::mem::take(&mut self.handed) {
             self.leader.forget(Slot::of_descriptor(number));
         }
@@ -370,12 +367,12 @@ impl Session {
         };
         match word {
             FromLeader::Started { .. } => {
-                self.streams.has_started = true;
-                self.streams.push(Stream::Tty, &mut self.leader, &mut self.endpoint);
+                self.streams.carried_out(&mut self.leader, &mut self.endpoint);
                 self.say(&Control::Started);
             }
             FromLeader::Stopped(signal) => self.say(&Control::Stopped(sys::signal::name(signal))),
             FromLeader::Continued => self.say(&Control::Continued),
+            FromLeader::Moved => self.streams.carried_out(&mut self.leader, &mut self.endpoint),
             FromLeader::StartFailed { stage, errno } => {
                 self.ended(Control::StartFailed(convert::failure(stage, errno)), 0.0);
             }

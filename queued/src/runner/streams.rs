@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::unistd;
-use sys::terminal::Size;
+use sys::terminal::{Modes, Size};
 use wire::session::{Control, Endpoint, Stream};
 
 use super::leader_link::LeaderLink;
@@ -15,9 +15,9 @@ use crate::leader::message::Slot;
 pub struct Streams {
     /// What a terminal of the client's shows.
     pub screen: Option<Screen>,
-    /// Whether the job runs. Until then keys wait: the terminal has no foreground group yet, and
-    /// the key for a signal would be lost.
-    pub has_started: bool,
+    /// What the leader has still to do: start the job, move the terminal's foreground. Until then
+    /// keys wait, since the key for a signal would reach the group that is there now.
+    orders: u32,
     /// Whether a slot was read to its end, or as far as it counts.
     drained: [bool; 4],
     /// Whether output of the terminal was forgotten since a client saw all of it.
@@ -31,7 +31,38 @@ pub const OUTPUTS: [(Slot, Stream); 3] =
 impl Streams {
     /// Streams with a screen of this size, if there is a terminal.
     pub fn new(size: Option<&Size>, has_started: bool) -> Self {
-        Self { screen: size.map(Screen::new), has_started, drained: [false; 4], forgotten: false }
+        let orders = u32::from(!has_started);
+        Self { screen: size.map(Screen::new), orders, drained: [false; 4], forgotten: false }
+    }
+
+    /// The terminal has a new size.
+    pub fn resize(&mut self, size: &Size, leader: &LeaderLink) {
+        if let Some(screen) = &mut self.screen {
+            screen.resize(size);
+        }
+        if let Some(master) = leader.slot(Slot::Tty) {
+            // It cannot fail while the terminal is there.
+            let _ = sys::terminal::set_size(master.as_fd(), size);
+        }
+    }
+
+    /// The terminal has new modes, for all keys that follow.
+    pub fn set_modes(&self, modes: &Modes, leader: &LeaderLink) {
+        if let Some(master) = leader.slot(Slot::Tty) {
+            // Odd modes are refused, which a local program would not notice either.
+            let _ = sys::terminal::set_modes(master.as_fd(), modes);
+        }
+    }
+
+    /// The leader was ordered to move the foreground.
+    pub fn ordered(&mut self) {
+        self.orders += 1;
+    }
+
+    /// It has done the oldest of its orders.
+    pub fn carried_out(&mut self, leader: &mut LeaderLink, endpoint: &mut Endpoint) {
+        self.orders = self.orders.saturating_sub(1);
+        self.push(Stream::Tty, leader, endpoint);
     }
 
     /// What a client has to be shown that is back after output was forgotten.
@@ -131,7 +162,7 @@ impl Streams {
 
     /// Takes input of the client for the job: written as far as possible, the rest kept.
     pub fn input(&mut self, stream: Stream, bytes: &[u8], leader: &mut LeaderLink, endpoint: &mut Endpoint) {
-        let waits = !endpoint.kept(stream).is_empty() || self.keys_wait(stream);
+        let waits = !endpoint.kept(stream).is_empty() || self.must_wait(stream);
         let written = if waits { Ok(0) } else { write(leader, stream, bytes) };
         match written {
             Ok(count) => {
@@ -147,7 +178,7 @@ impl Streams {
 
     /// Writes what was kept, and closes the job's input after its end.
     pub fn push(&mut self, stream: Stream, leader: &mut LeaderLink, endpoint: &mut Endpoint) {
-        if self.keys_wait(stream) {
+        if self.must_wait(stream) {
             return;
         }
         loop {
@@ -167,8 +198,9 @@ impl Streams {
         }
     }
 
-    fn keys_wait(&self, stream: Stream) -> bool {
-        stream == Stream::Tty && !self.has_started
+    /// Whether input of this stream is kept for now.
+    pub fn must_wait(&self, stream: Stream) -> bool {
+        stream == Stream::Tty && self.orders > 0
     }
 }
 

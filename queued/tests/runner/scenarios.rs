@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use queued::leader::message::{self, FromLeader, ToLeader};
 use wire::api::RefusalKind;
 use wire::job::Descriptor;
-use wire::session::{Control, Outcome, Size, StartInfo, Stream};
+use wire::session::{Control, Modes, Outcome, Size, StartInfo, Stream};
 
 use crate::host::{Host, Seen};
 
@@ -77,6 +77,44 @@ fn a_terminal_has_the_clients_size_and_is_the_controlling_one() {
     client.start(StartInfo { size: Some(size), modes: None, foreground: true });
     let seen = client.see_it_through();
     assert_eq!(text(&seen.tty), "33 77\r\nis a tty\r\n");
+}
+
+#[test]
+fn keys_that_come_with_new_modes_and_the_foreground_are_read_with_both() {
+    // A shell's fg: the client found its terminal in the modes of a line editor before. Keys in the
+    // same segment went to the job's terminal before the modes: the line had no end and no echo.
+    let mut host = Host::new("modes");
+    for round in 0..20 {
+        let job = host.job(&["sh", "-c", "echo ready; read word; echo got $word"], [Descriptor::Pty; 3]);
+        let warrant = host.warrant(&job);
+        let session = host.prepare(job, warrant).expect("a good job");
+        let mut client = host.client(&session, &[]);
+        let cooked = modes();
+        let raw = Modes { input: 0, local: 0, ..cooked.clone() };
+        client.start(StartInfo { size: None, modes: Some(raw), foreground: false });
+        assert!(client.until(|seen| text(&seen.tty).contains("ready")));
+        client.endpoint.control(&Control::Modes(cooked)).expect("room");
+        client.endpoint.control(&Control::Foreground(true)).expect("room");
+        client.endpoint.control(&Control::Signal("CONT".into())).expect("room");
+        client.send(Stream::Tty, b"word\r");
+        let seen = client.see_it_through();
+        assert!(text(&seen.tty).ends_with("got word\r\n"), "round {round}: {:?}", text(&seen.tty));
+    }
+}
+
+/// The modes of a fresh terminal.
+fn modes() -> Modes {
+    let pty = sys::pty::open().expect("there are free ones");
+    let modes = sys::terminal::modes(pty.slave.as_fd()).expect("a terminal");
+    Modes {
+        input: modes.input,
+        output: modes.output,
+        control: modes.control,
+        local: modes.local,
+        characters: modes.characters,
+        input_speed: modes.input_speed,
+        output_speed: modes.output_speed,
+    }
 }
 
 #[test]
