@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -178,6 +179,16 @@ impl Cluster {
     /// Sets the load of `host`: so many tasks run.
     pub fn load(&self, host: &str, load: u32) {
         self.does(&["load", host, &load.to_string()]);
+    }
+
+    /// The same as fast as a kernel does it: what a test shows must not lag behind what runs.
+    ///
+    /// # Panics
+    /// When the host is down.
+    pub fn load_at_once(&self, host: &str, load: u32) {
+        let line = format!("{load}.00 {load}.00 {load}.00 {}/{} 1", load + 1, load + 100);
+        let mut file = fs::File::options().write(true).open(self.directory(host).join("loadavg")).expect("it is up");
+        file.write_all(format!("{line:<63}\n").as_bytes()).expect("it is ours");
     }
 
     /// The processes of `role` on `host`: daemon, runner, leaders, leader or client.

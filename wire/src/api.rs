@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::{Certificate, Trust, Warrant};
 use crate::job::Job;
-use crate::news::HostRow;
+use crate::news::{HostRow, OwnRank};
 
 /// `POST /v1/sessions`: place this job and make a session for it. Answered by NDJSON lines
 /// of [`SessionAnswer`]; the last line is `Placed` or `Refused`.
@@ -172,14 +172,14 @@ pub enum ReservationAnswer {
         /// The session's address.
         session: String,
         /// The host's rank at this instant, before this start.
-        rank: f64,
+        rank: OwnRank,
     },
     /// Not here.
     Refused {
         /// Why.
         refusal: Refusal,
         /// The host's rank at this instant.
-        rank: f64,
+        rank: OwnRank,
     },
 }
 
@@ -198,7 +198,7 @@ pub enum Note {
         job_id: u64,
         /// The host's rank after this end.
         #[serde(default)]
-        rank: Option<f64>,
+        rank: Option<OwnRank>,
     },
     /// To the home: a slot is held for you.
     Offer {

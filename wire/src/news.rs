@@ -18,6 +18,35 @@ pub struct HostRecord {
     pub state: HostState,
 }
 
+/// Which of a host's records: the order in which they were published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Edition {
+    /// The host's life.
+    pub incarnation: u64,
+    /// The record within it; 0 before the first.
+    pub sequence: u64,
+}
+
+/// How good a start would be on a host by its own word, and when it said so in the order of its
+/// records and words. They may overtake each other on their way: the order tells which is newest,
+/// and which starts it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OwnRank {
+    /// The rank at that instant; the lowest wins.
+    pub value: f64,
+    /// The newest record that the host had published by then.
+    pub edition: Edition,
+    /// Counts the words of one incarnation.
+    pub number: u64,
+}
+
+impl HostRecord {
+    /// Which of the host's records this is.
+    pub fn edition(&self) -> Edition {
+        Edition { incarnation: self.incarnation, sequence: self.sequence }
+    }
+}
+
 /// The figures a host is chosen by.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct HostState {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use ring::rand::{SecureRandom, SystemRandom};
 use wire::api::{Note, Refusal, RefusalKind, ReservationAnswer, ReservationRequest};
 use wire::identity::{self, Kind};
-use wire::news::HostState;
+use wire::news::{HostState, OwnRank};
 
 use super::Daemon;
 use super::load::Load;
@@ -88,7 +88,7 @@ impl Hosting {
         let key = Key { home: HostName::from(home), id: JobId(request.job_id) };
         let uid = match daemon.uid_of(&request.user) {
             Ok(uid) => uid,
-            Err(message) => return self.refused(&request, daemon.now(), RefusalKind::Failed, message),
+            Err(message) => return self.refused(daemon, &request, message),
         };
         // The figures of this instant judge whether another host is better by now.
         self.state(daemon);
@@ -114,9 +114,9 @@ impl Hosting {
         }
         daemon.rearm();
         match verdict {
-            Some(Ok(rank)) => self.make_ready(daemon, key, uid, rank, request).await,
-            Some(Err((refusal, rank))) => ReservationAnswer::Refused { refusal, rank },
-            None => self.refused(&request, daemon.now(), RefusalKind::Failed, "no answer from admission".to_owned()),
+            Some(Ok(rank)) => self.make_ready(daemon, key, uid, daemon.own_rank(rank), request).await,
+            Some(Err((refusal, rank))) => ReservationAnswer::Refused { refusal, rank: daemon.own_rank(rank) },
+            None => self.refused(daemon, &request, "no answer from admission".to_owned()),
         }
     }
 
@@ -125,7 +125,7 @@ impl Hosting {
         daemon: &Rc<Daemon>,
         key: Key,
         uid: u32,
-        rank: f64,
+        rank: OwnRank,
         request: ReservationRequest,
     ) -> ReservationAnswer {
         let session = session_name(uid);
@@ -155,15 +155,14 @@ impl Hosting {
         }
     }
 
-    fn refused(
-        &self,
-        request: &ReservationRequest,
-        now: Millis,
-        kind: RefusalKind,
-        message: String,
-    ) -> ReservationAnswer {
-        let rank = self.admission.borrow().rank(now, &QueueName::from(request.job.queue.as_str()));
-        ReservationAnswer::Refused { refusal: Refusal { kind, message }, rank }
+    fn refused(&self, daemon: &Rc<Daemon>, request: &ReservationRequest, message: String) -> ReservationAnswer {
+        let refusal = Refusal { kind: RefusalKind::Failed, message };
+        ReservationAnswer::Refused { refusal, rank: self.own_rank(daemon, &request.job.queue.as_str().into()) }
+    }
+
+    /// How good a start in `queue` would be at this instant.
+    fn own_rank(&self, daemon: &Rc<Daemon>, queue: &QueueName) -> OwnRank {
+        daemon.own_rank(self.admission.borrow().rank(daemon.now(), queue))
     }
 
     /// A home does not need its reservation.
@@ -276,7 +275,7 @@ impl Hosting {
     fn ended(&self, daemon: &Rc<Daemon>, session: &str, key: Key, busy: f64) {
         let given = self.forget(session);
         self.feed(daemon, Event::Ended { key: key.clone(), busy });
-        let rank = given.map(|given| self.admission.borrow().rank(daemon.now(), &given.queue));
+        let rank = given.map(|given| self.own_rank(daemon, &given.queue));
         daemon.tell_home(key.home.as_str(), Note::Ended { job_id: key.id.0, rank });
     }
 

@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use wire::api::Note;
 use wire::identity::{Certificate, Kind, tls};
-use wire::news::HostRow;
+use wire::news::{HostRow, OwnRank};
 
 use crate::config::{Places, Settings};
 use crate::core::table::{Action, Event, Table};
@@ -52,6 +52,8 @@ pub struct Daemon {
     port: RefCell<Option<tokio::task::AbortHandle>>,
     table: RefCell<Table>,
     incarnation: Cell<u64>,
+    /// How often this life has told its rank.
+    words: Cell<u64>,
     /// When the load was looked at last.
     measured: Cell<Millis>,
     ids: ids::Ids,
@@ -120,6 +122,13 @@ impl Daemon {
 
     fn address_of(&self, host: &str) -> Option<String> {
         self.table.borrow().address(host).map(str::to_owned)
+    }
+
+    /// The rank of this instant with what others need to put it in order.
+    fn own_rank(&self, value: f64) -> OwnRank {
+        let number = self.words.get() + 1;
+        self.words.set(number);
+        OwnRank { value, edition: self.table.borrow().edition(), number }
     }
 
     /// Tells the table how this host is.

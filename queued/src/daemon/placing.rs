@@ -11,6 +11,7 @@ use wire::api::{
     Note, Placement, Refusal, RefusalKind, ReservationAnswer, ReservationRequest, Route, SessionAnswer, SessionRequest,
 };
 use wire::identity::Certificate;
+use wire::news::Edition;
 
 use super::Daemon;
 use crate::core::admission::{IfFull, RESERVATION, Slot};
@@ -27,8 +28,8 @@ pub struct Placing {
     told: RefCell<HashMap<String, Version>>,
 }
 
-/// Of a host's news: incarnation, sequence, and why it is unavailable.
-type Version = (u64, u64, Option<String>);
+/// Of a host's news: which record, and why it is unavailable.
+type Version = (Edition, Option<String>);
 
 /// A submission that has no final answer yet.
 struct Open {
@@ -98,7 +99,8 @@ impl Placing {
         let mut present = std::collections::HashSet::new();
         for row in daemon.host_rows() {
             let record = row.record;
-            let version = (record.incarnation, record.sequence, row.unavailable.clone());
+            let edition = record.edition();
+            let version = (edition, row.unavailable.clone());
             present.insert(record.host.clone());
             // The own host's figures are of this instant and have no sequence.
             if !row.this_host && told.get(&record.host) == Some(&version) {
@@ -108,6 +110,7 @@ impl Placing {
             changed.push(HostNews {
                 host: HostName::from(record.host),
                 state: record.state,
+                edition,
                 heard: Millis(now.0.saturating_sub(row.age_ms)),
                 unavailable: row.unavailable.map(|why| after_its_name(&why)),
             });

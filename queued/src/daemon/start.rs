@@ -217,6 +217,7 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
         port: RefCell::new(None),
         table: RefCell::new(table),
         incarnation: Cell::new(incarnation),
+        words: Cell::new(0),
         measured: Cell::new(Millis(0)),
         settings: RefCell::new(settings),
         standing: RefCell::new(standing),

@@ -107,7 +107,7 @@ fn count_where_jobs_run(cluster: &Cluster, homes: &[&str], each: usize) -> BTree
         assert_eq!(said(), "");
         let counts = running();
         for (host, count) in counts.iter().filter(|(host, count)| shown.get(*host) != Some(*count)) {
-            cluster.load(host, *count as u32);
+            cluster.load_at_once(host, *count as u32);
         }
         shown = counts;
         (shown.values().sum::<usize>() == all).then_some(())

@@ -5,7 +5,7 @@ use queued::core::dispatch::{self, Dispatcher, HostNews, Submission, Work};
 use queued::core::names::{HostName, JobId, QueueName, UserName};
 use queued::core::time::Millis;
 use wire::api::{HostChoice, OnFull, Refusal};
-use wire::news::HostState;
+use wire::news::{Edition, HostState, OwnRank};
 
 use super::cluster::{Cluster, Policy, START};
 use super::load::{Readings, millis};
@@ -37,6 +37,8 @@ struct Host {
     readings: Readings,
     publisher: Publisher,
     published: u64,
+    /// How often it has told its rank.
+    words: u64,
     /// The newest record that has reached the homes.
     heard: u64,
     look: Millis,
@@ -50,13 +52,13 @@ pub enum Message {
     Reserved {
         host: usize,
         key: Key,
-        rank: f64,
+        rank: OwnRank,
     },
     Refused {
         host: usize,
         key: Key,
         refusal: Box<Refusal>,
-        rank: f64,
+        rank: OwnRank,
     },
     /// The client has connected and released the job.
     Start {
@@ -73,7 +75,7 @@ pub enum Message {
         home: usize,
         host: usize,
         id: JobId,
-        rank: f64,
+        rank: OwnRank,
     },
     Look {
         host: usize,
@@ -134,9 +136,11 @@ impl Shipped {
             let delay = delay(cluster);
             match action {
                 admission::Action::Accept { key, rank } => {
+                    let rank = self.hosts[host].own_rank(rank);
                     cluster.send(delay, Message::Reserved { host, key, rank });
                 }
                 admission::Action::Refuse { key, refusal, rank } => {
+                    let rank = self.hosts[host].own_rank(rank);
                     cluster.send(delay, Message::Refused { host, key, refusal: Box::new(refusal), rank });
                 }
                 other => panic!("a queue without limits gives no {other:?}"),
@@ -157,8 +161,13 @@ impl Shipped {
         self.read(cluster.now, home, cluster.machines[home].running());
         let now = millis(cluster.now);
         let host = &self.hosts[home];
-        let news =
-            HostNews { host: host.name.clone(), state: host.admission.state(now), heard: now, unavailable: None };
+        let news = HostNews {
+            host: host.name.clone(),
+            state: host.admission.state(now),
+            edition: Edition::default(),
+            heard: now,
+            unavailable: None,
+        };
         self.home_does(cluster, home, dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() });
     }
 
@@ -197,11 +206,17 @@ impl Policy for Shipped {
             let readings = Readings::new(cluster.random.fraction());
             let (name, look) = (name_of(host), Millis(0));
             for home in &mut self.homes {
-                let news = HostNews { host: name.clone(), state: state.clone(), heard: Millis(0), unavailable: None };
+                let news = HostNews {
+                    host: name.clone(),
+                    state: state.clone(),
+                    edition: edition(0),
+                    heard: Millis(0),
+                    unavailable: None,
+                };
                 let event = dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() };
                 home.dispatcher.handle(Millis(0), event);
             }
-            self.hosts.push(Host { name, admission, readings, publisher, published: 0, heard: 0, look });
+            self.hosts.push(Host { name, admission, readings, publisher, published: 0, words: 0, heard: 0, look });
         }
         let first: Vec<(usize, u32)> = (0..).zip(cluster.machines.iter().map(|machine| machine.running())).collect();
         let mut id = 0;
@@ -246,6 +261,7 @@ impl Policy for Shipped {
         self.host_does(cluster, host, admission::Event::Ended { key: Key { home, id }, busy });
         if !entry.first {
             let rank = self.hosts[host].admission.rank(millis(cluster.now), &self.queue);
+            let rank = self.hosts[host].own_rank(rank);
             let delay = delay(cluster);
             cluster.send(delay, Message::Ended { home: entry.home, host, id, rank });
         }
@@ -294,7 +310,13 @@ impl Policy for Shipped {
                     // A home knows its own host without news.
                     for home in (0..self.homes.len()).filter(|home| *home != host) {
                         let name = self.hosts[host].name.clone();
-                        let news = HostNews { host: name, state: (*state).clone(), heard, unavailable: None };
+                        let news = HostNews {
+                            host: name,
+                            state: (*state).clone(),
+                            edition: edition(number),
+                            heard,
+                            unavailable: None,
+                        };
                         let event = dispatch::Event::HostsChanged { changed: vec![news], gone: Vec::new() };
                         self.home_does(cluster, home, event);
                     }
@@ -302,6 +324,18 @@ impl Policy for Shipped {
             }
         }
     }
+}
+
+impl Host {
+    fn own_rank(&mut self, value: f64) -> OwnRank {
+        self.words += 1;
+        OwnRank { value, edition: edition(self.published), number: self.words }
+    }
+}
+
+/// The first record is that of the beginning.
+fn edition(number: u64) -> Edition {
+    Edition { incarnation: 1, sequence: number }
 }
 
 /// One way through a local network and two programs.

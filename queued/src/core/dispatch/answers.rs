@@ -1,6 +1,7 @@
 //! What a host has answered, or not.
 
 use wire::api::{Refusal, RefusalKind};
+use wire::news::OwnRank;
 
 use super::event::{Action, Work};
 use super::{Dispatcher, Due, Job, Phase, Placed, Silent, line};
@@ -33,7 +34,14 @@ impl Job {
 }
 
 impl Dispatcher {
-    pub(super) fn reserved(&mut self, now: Millis, id: JobId, name: &HostName, rank: f64, actions: &mut Vec<Action>) {
+    pub(super) fn reserved(
+        &mut self,
+        now: Millis,
+        id: JobId,
+        name: &HostName,
+        rank: OwnRank,
+        actions: &mut Vec<Action>,
+    ) {
         let release = Action::Release { id, host: name.clone() };
         let Some(host) = self.hosts.number(name) else {
             actions.push(release);
@@ -51,7 +59,7 @@ impl Dispatcher {
             actions.push(release);
             return;
         };
-        let reason = self.reason(job, host, rank);
+        let reason = self.reason(job, host, rank.value);
         let job = self.take(id);
         let rule = self.hosts.rule(host, job.queue);
         self.hosts.change(host, |host| host.accepted(now, question, rank, rule, job.queue));
@@ -66,7 +74,7 @@ impl Dispatcher {
         id: JobId,
         name: &HostName,
         refusal: Refusal,
-        rank: f64,
+        rank: OwnRank,
         actions: &mut Vec<Action>,
     ) {
         let Some(host) = self.hosts.number(name) else { return };

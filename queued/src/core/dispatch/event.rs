@@ -1,7 +1,7 @@
 //! What a dispatcher hears and what it asks for.
 
 use wire::api::{HostChoice, OnFull, Refusal};
-use wire::news::HostState;
+use wire::news::{Edition, HostState, OwnRank};
 
 use crate::core::admission::{IfFull, Slot};
 use crate::core::names::{HostName, JobId, QueueName, UserName};
@@ -52,6 +52,8 @@ pub struct HostNews {
     pub host: HostName,
     /// Its newest record.
     pub state: HostState,
+    /// Which record that is; of no matter for the own host.
+    pub edition: Edition,
     /// When this record was first heard; for the own host, when its figures were read.
     pub heard: Millis,
     /// Why it cannot be asked, in words that follow its name: `is silent since 14:02 (no
@@ -71,7 +73,7 @@ pub enum Event {
         /// Where.
         host: HostName,
         /// The host's rank before this start.
-        rank: f64,
+        rank: OwnRank,
     },
     /// A host will not run it.
     Refused {
@@ -82,7 +84,7 @@ pub enum Event {
         /// Why.
         refusal: Refusal,
         /// The host's rank at this instant.
-        rank: f64,
+        rank: OwnRank,
     },
     /// No answer will come: the question could not be sent, or the connection broke. Tell
     /// first, with `HostsChanged`, if the table calls the host unavailable now. An answer
@@ -123,7 +125,7 @@ pub enum Event {
         /// Where.
         host: HostName,
         /// The host's rank after this end, if it said so.
-        rank: Option<f64>,
+        rank: Option<OwnRank>,
     },
     /// Nobody wants it any more.
     Cancelled {

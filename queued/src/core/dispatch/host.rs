@@ -1,9 +1,8 @@
 //! What a home knows of one host.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use wire::news::{HostState, QueueState};
+use wire::news::{Edition, HostState, OwnRank, QueueState};
 
 use super::hosts::{Opening, View};
 use crate::core::admission::IfFull;
@@ -35,6 +34,8 @@ pub enum Source {
     Itself,
     /// From another host, perhaps over a third one.
     News {
+        /// Which of its records.
+        edition: Edition,
         /// How old it may be.
         under_way: Duration,
     },
@@ -66,8 +67,9 @@ pub struct Host {
     /// Up to which question `busy` has its own word for: it answers in order, and accepts
     /// before it has made ready, so earlier ones without an answer are in `busy` already.
     told: u64,
-    /// Own starts and ends that the next news may not show yet.
-    recent: VecDeque<(Millis, f64)>,
+    /// From which record and which word after it `busy` was learned: what is later shows all that
+    /// is in `busy`, and what is earlier must not replace it.
+    order: (Edition, u64),
     suspected_until: Millis,
     /// By queue number.
     queues: Vec<HostQueue>,
@@ -107,7 +109,7 @@ impl Host {
             open: Vec::new(),
             questions: 0,
             told: 0,
-            recent: VecDeque::new(),
+            order: Default::default(),
             suspected_until: Millis(0),
             queues: Vec::new(),
         }
@@ -123,16 +125,15 @@ impl Host {
         self.suspected_until = Millis(0);
         (self.cpus, self.speed, self.load1) = (state.cpus, state.speed, state.load1);
         self.queues.iter_mut().for_each(|queue| queue.known = false);
-        self.busy = state.runnable + f64::from(state.starting);
+        let busy = state.runnable + f64::from(state.starting);
         match source {
-            Source::Itself => self.said = heard,
-            Source::News { under_way } => {
-                // What happened since the record was written counts beside it.
-                self.told = 0;
+            Source::Itself => (self.busy, self.said) = (busy, heard),
+            Source::News { edition, under_way } => {
                 self.said = self.said.max(Millis(heard.0.saturating_sub(under_way.as_millis() as u64)));
-                self.recent.retain(|(at, _)| heard.since(*at) <= under_way);
-                let beside: f64 = self.recent.iter().map(|(_, change)| change).sum();
-                self.busy = (self.busy + beside).max(0.0);
+                if edition > self.order.0 {
+                    // Questions after the last answer may be in it or not: they count beside it.
+                    (self.busy, self.order) = (busy, (edition, 0));
+                }
             }
         }
         true
@@ -244,40 +245,47 @@ impl Host {
         self.heard
     }
 
-    fn told_rank(&mut self, now: Millis, rank: f64, rule: RankRule) {
+    /// It told its rank. `change` is what has happened: to the tasks that the rank does not show
+    /// yet, or to those that were there when the rank says only that a CPU is free.
+    fn told_rank(&mut self, now: Millis, rank: OwnRank, rule: RankRule, change: Change) {
         self.said = now;
         self.suspected_until = Millis(0);
+        let order = (rank.edition, rank.number);
+        if order <= self.order {
+            // What is known was said later and shows it.
+            return;
+        }
+        self.order = order;
+        self.busy += change.before();
         if rule == RankRule::Share {
             let free = f64::from(self.cpus.max(1)) - 1.0;
-            self.busy = Figures::busy_of_share(rank, self.cpus, self.speed).unwrap_or(self.busy.min(free));
+            let busy = Figures::busy_of_share(rank.value, self.cpus, self.speed);
+            self.busy = busy.unwrap_or(self.busy.min(free)).max(0.0);
         }
+        self.busy += change.after();
     }
 
     /// It answered a question and told its rank.
-    pub fn answered(&mut self, now: Millis, question: u64, rank: f64, rule: RankRule) {
-        if question > self.told {
-            self.told = question;
-            self.told_rank(now, rank, rule);
-        }
+    pub fn answered(&mut self, now: Millis, question: u64, rank: OwnRank, rule: RankRule) {
+        self.told = self.told.max(question);
+        self.told_rank(now, rank, rule, Change::None);
     }
 
     /// It accepted a job of this home; its rank was told before that.
-    pub fn accepted(&mut self, now: Millis, question: u64, rank: f64, rule: RankRule, queue: QueueNumber) {
-        if question > self.told {
-            self.answered(now, question, rank, rule);
-            self.busy += 1.0;
-        }
-        self.count(now, queue, 1);
+    pub fn accepted(&mut self, now: Millis, question: u64, rank: OwnRank, rule: RankRule, queue: QueueNumber) {
+        self.told = self.told.max(question);
+        self.told_rank(now, rank, rule, Change::Start);
+        self.count(queue, 1);
     }
 
     /// A job of this home has ended there; its rank was told after that, if at all.
-    pub fn ended(&mut self, now: Millis, rank: Option<f64>, rule: RankRule, queue: QueueNumber) {
-        self.busy = (self.busy - 1.0).max(0.0);
-        self.count(now, queue, -1);
-        self.queue(queue).full = None;
-        if let Some(rank) = rank {
-            self.told_rank(now, rank, rule);
+    pub fn ended(&mut self, now: Millis, rank: Option<OwnRank>, rule: RankRule, queue: QueueNumber) {
+        match rank {
+            Some(rank) => self.told_rank(now, rank, rule, Change::End),
+            None => self.busy = (self.busy - 1.0).max(0.0),
         }
+        self.count(queue, -1);
+        self.queue(queue).full = None;
     }
 
     /// It said that it is full, in these words, and remembers this home or not.
@@ -310,14 +318,29 @@ impl Host {
         &mut self.queues[queue.0]
     }
 
-    fn count(&mut self, now: Millis, queue: QueueNumber, by: i32) {
-        let longest = under_way(MOST_RECKONED);
-        while self.recent.front().is_some_and(|(at, _)| now.since(*at) > longest) {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((now, f64::from(by)));
+    fn count(&mut self, queue: QueueNumber, by: i32) {
         let queue = self.queue(queue);
         queue.running = queue.running.saturating_add_signed(by);
+    }
+}
+
+/// What a host tells together with its rank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    /// A start, which the rank does not show yet.
+    Start,
+    /// An end, which the rank shows already.
+    End,
+}
+
+impl Change {
+    fn before(self) -> f64 {
+        if self == Self::End { -1.0 } else { 0.0 }
+    }
+
+    fn after(self) -> f64 {
+        if self == Self::Start { 1.0 } else { 0.0 }
     }
 }
 

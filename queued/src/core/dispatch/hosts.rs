@@ -136,7 +136,7 @@ impl Hosts {
         }
         let source = match news.host == *own {
             true => Source::Itself,
-            false => Source::News { under_way: under_way(self.list.len()) },
+            false => Source::News { edition: news.edition, under_way: under_way(self.list.len()) },
         };
         let HostNews { state, heard, unavailable, .. } = news;
         if self.list[number].learn(&state, heard, unavailable, source) {

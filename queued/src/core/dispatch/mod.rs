@@ -33,6 +33,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use wire::api::Refusal;
+use wire::news::OwnRank;
 
 pub use event::{Action, Event, HostNews, Submission, Work};
 
@@ -283,7 +284,7 @@ impl Dispatcher {
         }
     }
 
-    fn ended(&mut self, now: Millis, id: JobId, name: &HostName, rank: Option<f64>, actions: &mut Vec<Action>) {
+    fn ended(&mut self, now: Millis, id: JobId, name: &HostName, rank: Option<OwnRank>, actions: &mut Vec<Action>) {
         let Some(host) = self.hosts.number(name) else { return };
         if self.placed.get(&id).is_none_or(|placed| placed.host != host) {
             return;

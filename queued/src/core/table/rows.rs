@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use wire::exchange::{Card, Figures};
-use wire::news::{HostRecord, HostRow};
+use wire::news::{Edition, HostRecord, HostRow};
 
 use super::claim::{Claim, ClaimId};
 use super::dials::Way;
@@ -140,6 +140,11 @@ impl Table {
     /// This host as others know it; its incarnation may have risen since the start.
     pub fn own(&self) -> &OwnHost {
         &self.own
+    }
+
+    /// The newest record that this host has published.
+    pub fn edition(&self) -> Edition {
+        Edition { incarnation: self.own.incarnation, sequence: self.publisher.sequence() }
     }
 
     fn describe_own(&self, now: Millis) -> Option<Candidate<'_>> {

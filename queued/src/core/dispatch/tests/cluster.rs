@@ -27,6 +27,8 @@ pub enum Message {
     },
     News {
         host: usize,
+        edition: Edition,
+        state: HostState,
     },
 }
 
@@ -52,7 +54,7 @@ impl Message {
                 (from.to_owned(), name(*host).to_string())
             }
             Self::Connect { host, key } => (format!("client {}", key.id), name(*host).to_string()),
-            Self::News { host } => (name(*host).to_string(), String::new()),
+            Self::News { host, .. } => (name(*host).to_string(), String::new()),
         }
     }
 }
@@ -70,6 +72,10 @@ pub struct Cluster {
     /// When the last message of each link arrives.
     links: HashMap<(String, String), Millis>,
     sent: u64,
+    /// How many records each host has published.
+    published: Vec<u64>,
+    /// How often a host has told its rank.
+    words: u64,
     /// How each submission ended, by home.
     pub ends: HashMap<(usize, JobId), Vec<Action>>,
     /// Reservations held or running, with their host.
@@ -92,7 +98,13 @@ impl Cluster {
             let mut home = Dispatcher::new(name(number), random.bits());
             for (host, admission) in hosts.iter().enumerate() {
                 let heard = Millis(random.below(15_000));
-                let news = HostNews { host: name(host), state: admission.state(heard), heard, unavailable: None };
+                let news = HostNews {
+                    host: name(host),
+                    state: admission.state(heard),
+                    edition: edition(0),
+                    heard,
+                    unavailable: None,
+                };
                 home.handle(heard, Event::HostsChanged { changed: vec![news], gone: Vec::new() });
             }
             home
@@ -108,6 +120,8 @@ impl Cluster {
             messages: BTreeMap::new(),
             links: HashMap::new(),
             sent: 0,
+            published: vec![0; cpus.len()],
+            words: 0,
             ends: HashMap::new(),
             held: HashMap::new(),
             users: HashMap::new(),
@@ -154,10 +168,12 @@ impl Cluster {
             match action {
                 admission::Action::Accept { key, rank } => {
                     self.held.entry(key.clone()).or_default().insert(host);
+                    let rank = self.own_rank(host, rank);
                     let event = Event::Reserved { id: key.id, host: name(host), rank };
                     self.send(Message::Answer { home: number(&key.home), event });
                 }
                 admission::Action::Refuse { key, refusal, rank } => {
+                    let rank = self.own_rank(host, rank);
                     let event = Event::Refused { id: key.id, host: name(host), refusal, rank };
                     self.send(Message::Answer { home: number(&key.home), event });
                 }
@@ -183,10 +199,16 @@ impl Cluster {
         if let Some(hosts) = self.held.get_mut(key) {
             hosts.remove(&host);
         }
-        let rank = Some(self.hosts[host].rank(self.now, &"now".into()));
+        let rank = self.hosts[host].rank(self.now, &"now".into());
+        let rank = Some(self.own_rank(host, rank));
         // The end of a job is never lost: it is repeated until it is acknowledged.
         let event = Event::Ended { id: key.id, host: name(host), rank };
         self.deliver_later(Message::Answer { home: number(&key.home), event });
+    }
+
+    fn own_rank(&mut self, host: usize, value: f64) -> OwnRank {
+        self.words += 1;
+        OwnRank { value, edition: edition(self.published[host]), number: self.words }
     }
 
     fn send(&mut self, message: Message) {
@@ -202,7 +224,9 @@ impl Cluster {
         let slow = self.loses > 0 && self.random.below(10) == 0;
         let delay = self.random.below(if slow { 800 } else { 3 });
         let mut at = Millis(self.now.0 + delay);
-        if let Message::Answer { event: Event::Reserved { .. }, .. } = &message {
+        if let Message::News { .. } = &message {
+            at = at + Duration::from_millis(self.random.below(40));
+        } else if let Message::Answer { event: Event::Reserved { .. }, .. } = &message {
             // The host decides at once, but answers when it has made a leader ready.
             at = at + Duration::from_millis(10 + self.random.below(20));
         } else if self.loses == 0 {
@@ -215,8 +239,11 @@ impl Cluster {
         self.messages.insert((at, self.sent), message);
     }
 
+    /// The host publishes a record, which reaches the homes at any time.
     pub fn tell_news(&mut self, host: usize) {
-        self.deliver_later(Message::News { host });
+        self.published[host] += 1;
+        let edition = edition(self.published[host]);
+        self.deliver_later(Message::News { host, edition, state: self.hosts[host].state(self.now) });
     }
 
     /// Goes on to the next message or deadline; `false` when there is neither before `until`.
@@ -270,10 +297,12 @@ impl Cluster {
                     self.host_does(host, admission::Event::Started { key });
                 }
             }
-            Message::News { host } => {
-                let state = self.hosts[host].state(self.now);
+            Message::News { host, edition, state } => {
                 for home in 0..self.homes.len() {
-                    let news = HostNews { host: name(host), state: state.clone(), heard: self.now, unavailable: None };
+                    // A home knows its own host without news.
+                    let state = if home == host { self.hosts[host].state(self.now) } else { state.clone() };
+                    let (heard, unavailable) = (self.now, None);
+                    let news = HostNews { host: name(host), state, edition, heard, unavailable };
                     self.home_does(home, Event::HostsChanged { changed: vec![news], gone: Vec::new() });
                 }
             }

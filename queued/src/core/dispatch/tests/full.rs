@@ -104,7 +104,7 @@ fn an_own_job_that_ends_makes_room() {
     home.asks(2);
     home.refuse(2, "redfish", RefusalKind::Full, 2.0);
     home.waits(2);
-    home.feed(Event::Ended { id: JobId(1), host: "redfish".into(), rank: Some(1.0) });
+    home.feed(Event::Ended { id: JobId(1), host: "redfish".into(), rank: Some(own_rank(1.0)) });
     home.asks(2);
     home.reserve(2, "redfish", 1.0);
     home.places(2);

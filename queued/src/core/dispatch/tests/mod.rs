@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use wire::api::{HostChoice, OnFull, Refusal, RefusalKind};
-use wire::news::{HostState, QueueState};
+use wire::news::{Edition, HostState, OwnRank, QueueState};
 
 use super::*;
 use crate::core::admission::{IfFull, RESERVATION};
@@ -47,7 +47,7 @@ impl Home {
     }
 
     fn reserve(&mut self, id: u64, host: &str, rank: f64) {
-        self.feed(Event::Reserved { id: JobId(id), host: host.into(), rank });
+        self.feed(Event::Reserved { id: JobId(id), host: host.into(), rank: own_rank(rank) });
     }
 
     fn refuse(&mut self, id: u64, host: &str, kind: RefusalKind, rank: f64) {
@@ -61,7 +61,7 @@ impl Home {
             RefusalKind::Usage => "the warrant is not valid",
         };
         let refusal = Refusal { message: message.into(), kind };
-        self.feed(Event::Refused { id: JobId(id), host: host.into(), refusal, rank });
+        self.feed(Event::Refused { id: JobId(id), host: host.into(), refusal, rank: own_rank(rank) });
     }
 
     #[track_caller]
@@ -144,11 +144,22 @@ fn queued(id: u64) -> Submission {
     Submission { queue: "wait".into(), ..submission(id) }
 }
 
+/// Said after the first record was published, by a host that has never said anything else.
+fn own_rank(value: f64) -> OwnRank {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static WORDS: AtomicU64 = AtomicU64::new(1);
+    OwnRank { value, edition: edition(1), number: WORDS.fetch_add(1, Ordering::Relaxed) }
+}
+
+fn edition(sequence: u64) -> Edition {
+    Edition { incarnation: 1, sequence }
+}
+
 fn news(host: &str, cpus: u32, busy: f64) -> HostNews {
     let queue = |name: &str, running, limit| QueueState { queue: name.into(), running, limit, shut: None };
     let queues = vec![queue("now", 0, None), queue("wait", 0, Some(cpus))];
     let state = HostState { runnable: busy, cpus, speed: 1.0, queues, ..HostState::default() };
-    HostNews { host: host.into(), state, heard: Millis(900), unavailable: None }
+    HostNews { host: host.into(), state, edition: edition(1), heard: Millis(900), unavailable: None }
 }
 
 /// A host whose slots of `wait` are all taken.

@@ -15,6 +15,15 @@ fn rank() -> impl Strategy<Value = f64> {
     prop_oneof![0.5..9.0, Just(f64::NAN), Just(f64::INFINITY), Just(-1.0), Just(0.0), Just(f64::MAX)]
 }
 
+fn own_rank() -> impl Strategy<Value = OwnRank> {
+    (rank(), edition(), 0..4u64).prop_map(|(value, edition, number)| OwnRank { value, edition, number })
+}
+
+fn edition() -> impl Strategy<Value = Edition> {
+    let number = || prop_oneof![0..4u64, Just(u64::MAX)];
+    (number(), number()).prop_map(|(incarnation, sequence)| Edition { incarnation, sequence })
+}
+
 fn record() -> impl Strategy<Value = HostState> {
     (rank(), any::<u32>(), rank(), any::<u32>(), proptest::option::of(0..5u32), any::<bool>()).prop_map(
         |(runnable, cpus, speed, starting, limit, is_shut)| {
@@ -35,13 +44,14 @@ fn event() -> impl Strategy<Value = Event> {
         Just(RefusalKind::Failed),
         Just(RefusalKind::Usage),
     ];
-    let refused = (id(), host(), kind, rank()).prop_map(|(id, host, kind, rank)| {
+    let refused = (id(), host(), kind, own_rank()).prop_map(|(id, host, kind, rank)| {
         let refusal = Refusal { message: "no".into(), kind };
         Event::Refused { id, host, refusal, rank }
     });
-    let news = (host(), record(), 0..2000u64, any::<bool>()).prop_map(|(host, state, heard, is_silent)| {
+    let news = (host(), record(), edition(), 0..2000u64, any::<bool>());
+    let news = news.prop_map(|(host, state, edition, heard, is_silent)| {
         let unavailable = is_silent.then(|| "is silent".to_owned());
-        let changed = vec![HostNews { host, state, heard: Millis(heard), unavailable }];
+        let changed = vec![HostNews { host, state, edition, heard: Millis(heard), unavailable }];
         Event::HostsChanged { changed, gone: Vec::new() }
     });
     let submitted = (0..40u64, 0..3usize, 0..6usize).prop_map(|(id, on_full, choice)| {
@@ -55,13 +65,13 @@ fn event() -> impl Strategy<Value = Event> {
     });
     prop_oneof![
         4 => submitted,
-        4 => (id(), host(), rank()).prop_map(|(id, host, rank)| Event::Reserved { id, host, rank }),
+        4 => (id(), host(), own_rank()).prop_map(|(id, host, rank)| Event::Reserved { id, host, rank }),
         6 => refused,
         3 => news,
         1 => host().prop_map(|host| Event::HostsChanged { changed: Vec::new(), gone: vec![host] }),
         2 => (id(), host()).prop_map(|(id, host)| Event::Silent { id, host }),
         2 => host().prop_map(|host| Event::SlotFreed { host, queue: "now".into() }),
-        2 => (id(), host(), proptest::option::of(rank())).prop_map(|(id, host, rank)| Event::Ended { id, host, rank }),
+        2 => (id(), host(), proptest::option::of(own_rank())).prop_map(|(id, host, rank)| Event::Ended { id, host, rank }),
         1 => id().prop_map(|id| Event::Cancelled { id }),
         3 => Just(Event::Tick),
     ]

@@ -14,6 +14,12 @@ fn fifty(homes: usize, cpus: &[u32], seed: u64) -> Vec<u32> {
     for job in 0..50 {
         cluster.submit(job % homes, submission(job as u64));
     }
+    // Each host's record comes in between and shows some of the starts.
+    for host in 0..cpus.len() {
+        let until = cluster.now + Duration::from_millis(cluster.random.below(8));
+        while cluster.step(until) {}
+        cluster.tell_news(host);
+    }
     let until = cluster.now + Duration::from_secs(1);
     while cluster.step(until) {}
     let mut counts = vec![0; cpus.len()];
