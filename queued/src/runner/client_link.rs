@@ -179,6 +179,8 @@ impl ClientLink {
         let here = matches!(self.current.as_ref().map(Link::socket), Some(Socket::Unix(_)));
         let how = match ended {
             _ if self.leaving => How::Left,
+            // It was we who hung up: the client may come back with better words.
+            Err(LinkError::Protocol(_)) => How::Died,
             // Without TLS there is no other way to close than the kernel's.
             Ok(_) | Err(_) if here => How::DiedHere,
             Ok(_) => How::Left,

@@ -199,6 +199,14 @@ impl Client {
         self.endpoint.connect(&self.session, HelloKind::Resume, 1);
     }
 
+    /// Says bytes of no protocol, and hears the runner hang up.
+    pub fn babble(&mut self, bytes: &[u8]) {
+        let _ = self.link.transmit(&mut self.endpoint);
+        self.link.socket().write_all(bytes).expect("room in the socket");
+        assert!(!self.until(|_| false), "the runner puts up with it");
+        self.endpoint.lost();
+    }
+
     pub fn send(&mut self, stream: Stream, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = self.endpoint.room(stream);

@@ -102,6 +102,27 @@ fn keys_that_come_with_new_modes_and_the_foreground_are_read_with_both() {
     }
 }
 
+#[test]
+fn frames_that_make_no_sense_end_their_connection_and_not_the_session() {
+    let mut host = Host::new("babble");
+    let job = host.job(&["cat"], [Descriptor::Pipe; 3]);
+    let warrant = host.warrant(&job);
+    let session = host.prepare(job, warrant).expect("a good job");
+    let mut client = host.client(&session, &[]);
+    client.start(StartInfo::default());
+    client.send(Stream::Stdin, b"before ");
+    assert!(client.until(|seen| seen.stdout == b"before "));
+    // No frame, one that is longer than any, and an acknowledgement of what was never sent.
+    for bytes in [&[0xff; 16][..], &[0x11, 0xff, 0xff, 0xff], &[0x31, 0, 0, 8, 9, 9, 9, 9, 9, 9, 9, 9]] {
+        client.babble(bytes);
+        client.resume(&host);
+    }
+    client.send(Stream::Stdin, b"after");
+    client.endpoint.finish(Stream::Stdin);
+    let seen = client.see_it_through();
+    assert_eq!((text(&seen.stdout).as_str(), outcome(&seen)), ("before after", Some(&Outcome::Exited(0))));
+}
+
 /// The modes of a fresh terminal.
 fn modes() -> Modes {
     let pty = sys::pty::open().expect("there are free ones");

@@ -5,7 +5,9 @@
 mod choosing;
 mod clocks;
 mod flow;
+mod impostors;
 mod membership;
+mod outsider;
 mod restarts;
 mod running;
 mod strangers;

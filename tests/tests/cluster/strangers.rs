@@ -3,17 +3,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 
 use queue_tests::cluster::Cluster;
 use queue_tests::process::PATIENCE;
 use queue_tests::wait::until;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
-use wire::identity::tls::{Expected, client_config};
-use wire::identity::{Authority, ClusterKey, Identity, Kind, SecretKey, Validity, session_name};
+use wire::identity::session_name;
 
 use crate::flow::Flow;
+use crate::outsider::{DAEMON, client_hello, closes, dial, host};
 
 #[test]
 fn a_thousand_silent_connections_disturb_nobody() {
@@ -43,7 +40,7 @@ fn a_thousand_calls_for_sessions_that_nobody_knows_disturb_nobody() {
             random[..2].copy_from_slice(&number.to_be_bytes());
             let mut stream = dial(&cluster);
             // The runner would have to answer; nothing more comes from here.
-            let hello = client_hello(&mut client(&cluster, &session_name(&random, 0)));
+            let hello = client_hello(&mut host(&cluster, &session_name(&random, 0)));
             stream.write_all(&hello).expect("a fresh connection takes that much");
             stream
         };
@@ -60,9 +57,12 @@ fn a_thousand_calls_for_sessions_that_nobody_knows_disturb_nobody() {
 fn what_is_not_tls_ends_its_own_connection_only() {
     let cluster = Cluster::up(2);
     let flow = Flow::start(&cluster, "redfish", "bluefish");
-    let hello = client_hello(&mut client(&cluster, "queued.queue"));
+    let hello = client_hello(&mut host(&cluster, DAEMON));
     let (other, unfinished) = ("this is not TLS", "no complete ClientHello within 5 s");
-    let garbage: [(&[u8], &str); 8] = [
+    // It says that it is longer than any may be.
+    let endless = [0x16, 3, 1, 0x40, 0, 1, 0x01, 0, 0, 3, 3];
+    let garbage: [(&[u8], &str); 9] = [
+        (&endless, "this ClientHello has more than 16384 bytes"),
         (b"GET /v1/hosts HTTP/1.1\r\nHost: bluefish\r\n\r\n", other),
         (b"SSH-2.0-OpenSSH_9.2\r\n", other),
         (b"\n", other),
@@ -98,7 +98,7 @@ fn what_is_not_tls_ends_its_own_connection_only() {
 fn a_client_hello_that_comes_byte_by_byte_is_put_together() {
     let cluster = Cluster::up(2);
     cluster.in_network_of("redfish", || {
-        let mut client = client(&cluster, "queued.queue");
+        let mut client = host(&cluster, DAEMON);
         let mut stream = dial(&cluster);
         let hello = client_hello(&mut client);
         for byte in &hello {
@@ -124,7 +124,7 @@ fn a_session_that_nobody_knows_is_turned_away_and_disturbs_nobody() {
     let flow = Flow::start(&cluster, "redfish", "bluefish");
     for name in [session_name(&[7; 16], 0), session_name(&[8; 16], 12345)] {
         cluster.in_network_of("redfish", || {
-            let mut client = client(&cluster, &name);
+            let mut client = host(&cluster, &name);
             let mut stream = dial(&cluster);
             // As far as it gets.
             while client.is_handshaking() && client.complete_io(&mut stream).is_ok() {}
@@ -144,21 +144,6 @@ fn new_sessions_run(cluster: &Cluster) {
     }
 }
 
-fn dial(cluster: &Cluster) -> TcpStream {
-    let stream = TcpStream::connect((cluster.address("bluefish"), 7117)).expect("it listens");
-    stream.set_nodelay(true).expect("a socket");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    stream
-}
-
-/// Whether the other side closes it in time, whatever it says before.
-fn closes(mut stream: TcpStream) -> bool {
-    match stream.read_to_end(&mut Vec::new()) {
-        Ok(_) => true,
-        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
-    }
-}
-
 /// Whether the other side has closed it.
 fn is_closed(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).expect("a socket");
@@ -169,24 +154,4 @@ fn is_closed(stream: &TcpStream) -> bool {
 fn is_closed_after_words(mut stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).expect("a socket");
     !matches!(stream.read_to_end(&mut Vec::new()), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
-}
-
-/// The client's end of TLS with a certificate of the cluster, as only who has its key can make.
-fn client(cluster: &Cluster, server: &str) -> ClientConnection {
-    let text = std::fs::read_to_string(cluster.key()).expect("the cluster has a key");
-    let authority = Authority::from_cluster_key(&ClusterKey::parse(&text).expect("it is one"));
-    let key = SecretKey::generate();
-    let identity =
-        Identity { kind: Kind::Host, cluster: authority.cluster(), host: "stranger".into(), user: String::new() };
-    let certificate = authority.certify(&key.public_key(), &identity, Validity::host());
-    let expected = Expected { kind: Kind::Host, host: Some("bluefish".into()), user: None };
-    let config: Arc<ClientConfig> =
-        client_config(&authority.trust(), &key, &certificate, expected).expect("they belong together");
-    ClientConnection::new(config, ServerName::try_from(server.to_owned()).expect("a name")).expect("a good config")
-}
-
-fn client_hello(client: &mut ClientConnection) -> Vec<u8> {
-    let mut hello = Vec::new();
-    client.write_tls(&mut hello).expect("a vector");
-    hello
 }
