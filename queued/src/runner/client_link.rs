@@ -11,9 +11,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::ServerConfig;
 use wire::identity::Trust;
 use wire::link::{Link, LinkError, Received};
-use wire::session::{Endpoint, ProtocolError};
+use wire::session::{Endpoint, ProtocolError, Stream};
 
 use super::arrival::Socket;
+use super::display::{Audience, SILENT};
 
 /// The connection in use and the candidates to replace it.
 #[derive(Default)]
@@ -62,6 +63,20 @@ impl ClientLink {
     /// Whether a client is connected.
     pub fn is_connected(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// Who takes the output of the session's terminal. The kernel is asked only when that matters:
+    /// while there is room for more, every client is there.
+    pub fn audience(&self, endpoint: &Endpoint) -> Audience {
+        match self.current.as_ref().map(Link::socket) {
+            None => Audience::Away,
+            Some(_) if endpoint.has_room(Stream::Tty) => Audience::There,
+            Some(Socket::Unix(_)) => Audience::There,
+            Some(Socket::Tcp(stream)) => match sys::tcp::owed(stream.as_fd()) {
+                Ok(Some(length)) if length >= SILENT => Audience::Silent(length),
+                _ => Audience::There,
+            },
+        }
     }
 
     /// The connection in use.

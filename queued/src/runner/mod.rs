@@ -12,6 +12,7 @@ mod arrival;
 mod client_link;
 mod convert;
 mod departure;
+mod display;
 mod leader_link;
 mod maker;
 mod prepare;

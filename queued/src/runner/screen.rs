@@ -43,10 +43,12 @@ impl Screen {
 
     /// What makes a terminal of the same size show this screen, whatever it showed before.
     pub fn repaint(&self) -> Vec<u8> {
-        // Out of what the lost bytes may have left open: a string, colours, a scrolling region.
-        let mut bytes = b"\x1b\\\x1b[0m\x1b[r".to_vec();
-        bytes.extend(self.parser.screen().state_formatted().bytes());
-        bytes
+        let screen = self.parser.screen();
+        // Out of what the lost bytes may have left open: a string, colours, a scrolling region, the
+        // other of the two screens. Entering the one that is shown already changes nothing but what
+        // is painted next.
+        let switch = if screen.alternate_screen() { "\x1b[?1049h" } else { "\x1b[?1049l" };
+        ["\x1b\\\x1b[0m\x1b[r", switch, &screen.state_formatted()].concat().into_bytes()
     }
 }
 
@@ -106,6 +108,21 @@ mod tests {
         assert!(invisible(long.as_bytes(), 5) > 15_000, "nothing was skipped");
         assert_eq!(screen.parser.screen().contents(), plain(&pieces));
         assert_eq!(plain(&[&screen.repaint()]), plain(&pieces));
+    }
+
+    #[test]
+    fn a_repaint_finds_the_screen_that_the_job_is_on() {
+        let (plain, full) = ("one\r\ntwo\r\n$ ", "one\r\n\x1b[?1049h\x1b[2J\x1b[1;1Hfull\x1b[3;4Hscreen");
+        for (before, now) in [(plain, full), (full, plain), (plain, plain), (full, full), ("\x1b]0;tit", plain)] {
+            let mut screen = Screen::new(&SIZE);
+            screen.feed(now.as_bytes());
+            let mut terminal = Screen::new(&SIZE);
+            terminal.feed(before.as_bytes());
+            terminal.feed(&screen.repaint());
+            let (shown, meant) = (terminal.parser.screen(), screen.parser.screen());
+            assert_eq!(shown.state_formatted(), meant.state_formatted(), "{now:?} after {before:?}");
+            assert_eq!(shown.alternate_screen(), meant.alternate_screen(), "{now:?} after {before:?}");
+        }
     }
 
     #[test]

@@ -163,12 +163,11 @@ impl Session {
 
     /// Waits until something can be done; says where.
     fn wait(&mut self, wake: &EventFd) -> Ready {
-        let connected = self.client.is_connected();
+        let (connected, audience) = (self.client.is_connected(), self.client.audience(&self.endpoint));
         let busy = matches!(self.phase, Phase::Running);
         let timeout = self.timeout();
-        let wanted = OUTPUTS.map(|(slot, stream)| {
-            busy && self.streams.wants(slot, stream, &self.leader, &mut self.endpoint, connected)
-        });
+        let wanted = OUTPUTS
+            .map(|(slot, stream)| busy && self.streams.wants(slot, stream, &self.leader, &mut self.endpoint, audience));
         let mut polled = Vec::with_capacity(12);
         polled.push(PollFd::new(wake.as_fd(), PollFlags::POLLIN));
         for (socket, write) in self.client.waits() {
@@ -214,7 +213,11 @@ impl Session {
             Phase::Draining { .. } => final_at,
             Phase::Over => None,
         };
-        match phase.into_iter().chain(self.client.deadline()).min() {
+        let look = match self.phase {
+            Phase::Running | Phase::Draining { .. } => self.streams.display.next_look(),
+            _ => None,
+        };
+        match phase.into_iter().chain(self.client.deadline()).chain(look).min() {
             Some(at) => {
                 let left = at.saturating_duration_since(Instant::now()).as_millis() + 1;
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -306,7 +309,7 @@ impl Session {
     /// The client is back; a terminal that misses forgotten bytes is repainted. How many they
     /// were the client learns from the stream itself.
     fn greeted(&mut self) {
-        if let Some(repaint) = self.streams.repaint() {
+        if let Some(repaint) = self.streams.display.greeted(&self.endpoint) {
             self.endpoint.replace(Stream::Tty, &repaint);
         }
     }
@@ -333,7 +336,7 @@ impl Session {
             Control::Closed(Stream::Stderr) => self.leader.close(Slot::Stderr),
             Control::Closed(Stream::Tty) => self.client.leaves(),
             Control::Repaint if matches!(self.phase, Phase::Running) => {
-                self.streams.repaint_last_line(&mut self.endpoint);
+                self.streams.display.ask_for_repaint(&mut self.endpoint);
             }
             // The rest is the runner's own to say, or for a release to come.
             _ => {}
@@ -406,10 +409,10 @@ impl Session {
             return;
         }
         for _ in 0..PIECES {
-            let connected = self.client.is_connected();
+            let audience = self.client.audience(&self.endpoint);
             let mut moved = false;
             for (slot, stream) in OUTPUTS {
-                moved |= self.streams.pull(slot, stream, &mut self.leader, &mut self.endpoint, connected);
+                moved |= self.streams.pull(slot, stream, &mut self.leader, &mut self.endpoint, audience);
             }
             if !moved {
                 break;
@@ -422,8 +425,8 @@ impl Session {
     fn conclude(&mut self) {
         if let Phase::Draining { last } = &self.phase {
             let last = last.clone();
-            let connected = self.client.is_connected();
-            let all = self.streams.drain(&mut self.leader, &mut self.endpoint, connected);
+            let audience = self.client.audience(&self.endpoint);
+            let all = self.streams.drain(&mut self.leader, &mut self.endpoint, audience);
             if all && self.endpoint.control(&last).is_ok() {
                 self.phase = Phase::Delivering { until: Instant::now() + KEEP_END };
             }

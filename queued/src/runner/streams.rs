@@ -1,27 +1,26 @@
 //! Bytes between the job's descriptors and the session's streams.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::unistd;
 use sys::terminal::{Modes, Size};
 use wire::session::{Control, Endpoint, Stream};
 
+use super::display::{Audience, Display};
 use super::leader_link::LeaderLink;
-use super::screen::Screen;
 use crate::leader::message::Slot;
 
-/// The streams of one session, and its screen if it has a terminal.
+/// The streams of one session.
 pub struct Streams {
-    /// What a terminal of the client's shows.
-    pub screen: Option<Screen>,
+    /// What the client of a terminal has been shown.
+    pub display: Display,
     /// What the leader has still to do: start the job, move the terminal's foreground. Until then
     /// keys wait, since the key for a signal would reach the group that is there now.
     orders: u32,
     /// Whether a slot was read to its end, or as far as it counts.
     drained: [bool; 4],
-    /// Whether output of the terminal was forgotten since a client saw all of it.
-    forgotten: bool,
 }
 
 /// What the job writes, in the order of its importance to a person.
@@ -31,15 +30,12 @@ pub const OUTPUTS: [(Slot, Stream); 3] =
 impl Streams {
     /// Streams with a screen of this size, if there is a terminal.
     pub fn new(size: Option<&Size>, has_started: bool) -> Self {
-        let orders = u32::from(!has_started);
-        Self { screen: size.map(Screen::new), orders, drained: [false; 4], forgotten: false }
+        Self { display: Display::new(size), orders: u32::from(!has_started), drained: [false; 4] }
     }
 
     /// The terminal has a new size.
     pub fn resize(&mut self, size: &Size, leader: &LeaderLink) {
-        if let Some(screen) = &mut self.screen {
-            screen.resize(size);
-        }
+        self.display.resize(size);
         if let Some(master) = leader.slot(Slot::Tty) {
             // It cannot fail while the terminal is there.
             let _ = sys::terminal::set_size(master.as_fd(), size);
@@ -65,33 +61,21 @@ impl Streams {
         self.push(Stream::Tty, leader, endpoint);
     }
 
-    /// What a client has to be shown that is back after output was forgotten.
-    pub fn repaint(&mut self) -> Option<Vec<u8>> {
-        let screen = self.screen.as_ref()?;
-        std::mem::take(&mut self.forgotten).then(|| screen.repaint())
-    }
-
-    /// Shows the screen's last line anew. Where there is no room for it, much follows that will.
-    pub fn repaint_last_line(&self, endpoint: &mut Endpoint) {
-        let line = self.screen.as_ref().map(Screen::last_line).unwrap_or_default();
-        if let Some(room) = endpoint.room(Stream::Tty).get_mut(..line.len()) {
-            room.copy_from_slice(&line);
-            endpoint.filled(Stream::Tty, line.len());
-        }
-    }
-
     /// Whether there is something to wait for on this output.
     pub fn wants(
-        &self,
+        &mut self,
         slot: Slot,
         stream: Stream,
         leader: &LeaderLink,
         endpoint: &mut Endpoint,
-        connected: bool,
+        audience: Audience,
     ) -> bool {
         leader.slot(slot).is_some()
             && !self.drained[slot as usize]
-            && (stream == Stream::Tty && !connected || !endpoint.room(stream).is_empty())
+            && match stream {
+                Stream::Tty => self.display.makes_room(endpoint, audience, Instant::now()),
+                _ => endpoint.has_room(stream),
+            }
     }
 
     /// Reads from the job once. Returns false when there was nothing.
@@ -101,38 +85,25 @@ impl Streams {
         stream: Stream,
         leader: &mut LeaderLink,
         endpoint: &mut Endpoint,
-        connected: bool,
+        audience: Audience,
     ) -> bool {
-        let Some(descriptor) = leader.slot(slot) else {
+        if !self.wants(slot, stream, leader, endpoint, audience) {
+            return false;
+        }
+        let (room, Some(descriptor)) = (endpoint.room(stream), leader.slot(slot)) else {
             return false;
         };
-        if stream == Stream::Tty && !connected && endpoint.room(stream).is_empty() {
-            // A terminal never holds up its job while nobody is there: what is forgotten
-            // is repainted from the screen.
-            endpoint.discard_oldest(stream, FORGOTTEN_AT_ONCE);
-            self.forgotten = true;
-        }
-        let room = endpoint.room(stream);
-        if room.is_empty() {
-            return false;
-        }
         match unistd::read(descriptor.as_fd(), room) {
-            // The end of a terminal is EIO: the last process that had it open is gone.
-            Ok(0) | Err(Errno::EIO) => {
-                endpoint.finish(stream);
-                self.drained[slot as usize] = true;
-                leader.close(slot);
-                false
-            }
-            Ok(count) => {
-                if let (Stream::Tty, Some(screen)) = (stream, &mut self.screen) {
-                    screen.feed(&room[..count]);
+            Ok(count @ 1..) => {
+                if stream == Stream::Tty {
+                    self.display.feed(&room[..count]);
                 }
                 endpoint.filled(stream, count);
                 true
             }
             Err(Errno::EAGAIN | Errno::EINTR) => false,
-            Err(_) => {
+            // The end of a terminal is EIO: the last process that had it open is gone.
+            Ok(0) | Err(_) => {
                 endpoint.finish(stream);
                 self.drained[slot as usize] = true;
                 leader.close(slot);
@@ -143,13 +114,14 @@ impl Streams {
 
     /// After the job's end: reads what is there. Returns true when all of it is in the endpoint;
     /// false when a window is full and the client must take some first.
-    pub fn drain(&mut self, leader: &mut LeaderLink, endpoint: &mut Endpoint, connected: bool) -> bool {
+    pub fn drain(&mut self, leader: &mut LeaderLink, endpoint: &mut Endpoint, audience: Audience) -> bool {
+        self.display.give_up_repaint();
         for (slot, stream) in OUTPUTS {
             while !self.drained[slot as usize] && leader.slot(slot).is_some() {
-                if self.pull(slot, stream, leader, endpoint, connected) {
+                if self.pull(slot, stream, leader, endpoint, audience) {
                     continue;
                 }
-                if endpoint.room(stream).is_empty() && leader.slot(slot).is_some_and(has_something) {
+                if !endpoint.has_room(stream) && leader.slot(slot).is_some_and(has_something) {
                     return false;
                 }
                 // What children write later is not the job's.
@@ -237,6 +209,3 @@ fn reader_gone(stream: Stream, leader: &mut LeaderLink, endpoint: &mut Endpoint)
 fn has_something(descriptor: &OwnedFd) -> bool {
     matches!(sys::terminal::unread_output(descriptor.as_fd()), Ok(1..))
 }
-
-/// How much of a terminal's oldest output is forgotten when its window is full.
-const FORGOTTEN_AT_ONCE: usize = 64 * 1024;

@@ -91,6 +91,27 @@ fn what_fits_through_a_cut_is_shown_in_full() {
 }
 
 #[test]
+fn a_line_under_the_notice_comes_back_although_the_screen_has_scrolled_meanwhile() {
+    let place = Place::other_host();
+    let terminal = place.bash();
+    let job = r#"perl -e '$|=1; system "stty -echo"; print "line $_\n" for 1..30; print "asks> \e[3"; select undef, undef, undef, .02 until -e "go"; print "1mred\e[0m\nline $_" for 31..32; print "\nend"; <STDIN>; exit 3'"#;
+    place.begin(&terminal, &format!("{} {job}", place.queue("")));
+    terminal.wait_for_line("asks>");
+    place.demo_cluster(&["cut", "bluefish"]);
+    terminal.type_keys("x");
+    terminal.wait_until("the notice", |picture| picture.last_line().contains(NOTICE));
+    place.write("go", "");
+    place.demo_cluster(&["heal", "bluefish"]);
+    let whole = (11..=30).map(|line| format!("line {line}\n")).collect::<String>();
+    let whole = whole + "asks> red\nline 311mred\nline 32\nend";
+    let picture =
+        terminal.wait_until("the screen", |picture| picture.last_line() == "end" && picture.text.contains("asks> red"));
+    assert_eq!(picture.text.trim_end(), whole);
+    terminal.type_keys("\r");
+    assert_eq!(terminal.wait_for_prompt(), 3);
+}
+
+#[test]
 fn leaving_works_while_the_link_is_cut() {
     let place = Place::other_host();
     let terminal = place.bash();
