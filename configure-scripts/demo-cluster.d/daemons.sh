@@ -53,13 +53,14 @@ role_of() { # PROCESS
     { read -r title <"/proc/$1/comm" && mapfile -d '' -t arguments <"/proc/$1/cmdline"; } 2>/dev/null || return 0
     case $title in
     queue-leader) role=leader ;;
+    queue-spare) role=spare ;;
     queue) role=client ;;
     queued) role=daemon ;;
     esac
     # One that is just ending has no arguments any more.
     argument=${arguments[0]-}
     [[ -z $role && ${argument##*/} == queued ]] && role=daemon
-    [[ -n $role && $role != leader ]] || return 0
+    [[ -n $role && $role != leader && $role != spare ]] || return 0
     for argument in "${arguments[@]}"; do
         [[ $previous != --role ]] || role=$argument
         previous=$argument

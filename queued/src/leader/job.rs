@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sys::postfork::{Start, StartError};
 use sys::pty::Pty;
-use wire::job::Descriptor;
 
 use super::Assignment;
 use super::message::Slot;
@@ -23,20 +22,17 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Makes terminal and pipes for `assignment`. The caller is a session leader without a
-    /// controlling terminal and gets the new one.
-    pub fn make(assignment: &Assignment) -> io::Result<Self> {
+    /// Makes a terminal where `terminal` has a bit for one of the job's descriptors, and pipes for the
+    /// others. The caller is a session leader without a controlling terminal and gets the new one.
+    pub fn make(terminal: u8) -> io::Result<Self> {
         let mut made = Self { slave: None, slots: [const { None }; 4], ends: [const { None }; 3] };
-        if assignment.job.has_terminal() {
+        if terminal != 0 {
             let Pty { master, slave, .. } = sys::pty::open()?;
             sys::terminal::make_controlling(slave.as_fd())?;
             made.slots[Slot::Tty as usize] = Some(master);
             made.slave = Some(slave);
         }
-        for (number, descriptor) in assignment.job.descriptors.iter().enumerate() {
-            if *descriptor == Descriptor::Pty {
-                continue;
-            }
+        for number in (0..3).filter(|number| terminal & (1 << number) == 0) {
             let (read, write) = sys::descriptors::pipe()?;
             let (ours, theirs) = if number == 0 { (write, read) } else { (read, write) };
             if number != 0 {

@@ -3,6 +3,7 @@
 //!
 //! | to the leader | payload | descriptors |
 //! |---|---|---|
+//! | `Open` | mask of descriptors that are the terminal, socket name | |
 //! | `Assign` | | the assignment's memory file |
 //! | `Release` | foreground, mask of descriptors | the client's own, in order |
 //! | `Signal` | number | |
@@ -15,7 +16,7 @@
 //! | `Ready` | mask of slots | one for each slot in the mask |
 //! | `Adopted` | mask, phase | assignment, then the slots |
 //! | `Started`, `Stopped`, `Continued` | pid; signal | |
-//! | `Moved` | | |
+//! | `Done` | | |
 //! | `StartFailed` | stage, errno | |
 //! | `Ended` | code or signal, usage | |
 //!
@@ -26,7 +27,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Length of every record.
-pub const RECORD: usize = 48;
+pub const RECORD: usize = 128;
+
+/// The longest name of an abstract socket.
+pub const LONGEST_NAME: usize = 107;
 
 /// Descriptors that the runner holds for a job; each is a bit in a mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +64,14 @@ impl Slot {
 /// From the runner.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToLeader {
-    /// Make everything ready for the assignment that rides along.
+    /// Make terminal and pipes ready, and be found under this name.
+    Open {
+        /// Bit N: the job's descriptor N is the terminal; the others are pipes.
+        terminal: u8,
+        /// The abstract socket's name, at most [`LONGEST_NAME`] bytes.
+        name: Vec<u8>,
+    },
+    /// This is the job: the assignment rides along.
     Assign,
     /// Run the job now.
     Release {
@@ -69,9 +80,9 @@ pub enum ToLeader {
         /// Bit N: the client's own descriptor N rides along and is used as it is.
         handed: u8,
     },
-    /// Send this signal to the job's group.
+    /// Send this signal to the job's group; answered by `Done`.
     Signal(i32),
-    /// The client came to the foreground of its terminal, or left it; answered by `Moved`.
+    /// The client came to the foreground of its terminal, or left it; answered by `Done`.
     Foreground(bool),
     /// Close your copy of this slot.
     Close(u8),
@@ -110,8 +121,8 @@ pub enum FromLeader {
     Stopped(i32),
     /// The job goes on.
     Continued,
-    /// The foreground of the terminal is as it was last ordered.
-    Moved,
+    /// The oldest order without an answer is carried out.
+    Done,
     /// The job has ended.
     Ended(Ended),
 }
@@ -162,6 +173,13 @@ impl ToLeader {
     pub fn encode(&self) -> [u8; RECORD] {
         let mut out = Encoder::new();
         match self {
+            Self::Open { terminal, name } => {
+                out.u8(7);
+                out.u8(*terminal);
+                let name = &name[..name.len().min(LONGEST_NAME)];
+                out.u8(name.len() as u8);
+                out.put(name);
+            }
             Self::Assign => out.u8(1),
             Self::Release { foreground, handed } => {
                 out.u8(2);
@@ -195,6 +213,11 @@ impl ToLeader {
             4 => Self::Foreground(from.u8() != 0),
             5 => Self::Close(from.u8()),
             6 => Self::Acknowledge,
+            7 => {
+                let terminal = from.u8();
+                let length = usize::from(from.u8());
+                Self::Open { terminal, name: record.get(3..3 + length)?.to_vec() }
+            }
             _ => return None,
         })
     }
@@ -238,7 +261,7 @@ impl FromLeader {
                     out.u64(figure);
                 }
             }
-            Self::Moved => out.u8(72),
+            Self::Done => out.u8(72),
         }
         out.bytes
     }
@@ -266,7 +289,7 @@ impl FromLeader {
                     max_rss_kib: from.u64(),
                 })
             }
-            72 => Self::Moved,
+            72 => Self::Done,
             _ => return None,
         })
     }
@@ -335,6 +358,8 @@ mod tests {
     #[test]
     fn every_message_survives_its_record() {
         for message in [
+            ToLeader::Open { terminal: 7, name: vec![b'n'; LONGEST_NAME] },
+            ToLeader::Open { terminal: 0, name: Vec::new() },
             ToLeader::Assign,
             ToLeader::Release { foreground: true, handed: 5 },
             ToLeader::Release { foreground: false, handed: 0 },
@@ -361,7 +386,7 @@ mod tests {
             FromLeader::StartFailed { stage: 2, errno: 13 },
             FromLeader::Stopped(20),
             FromLeader::Continued,
-            FromLeader::Moved,
+            FromLeader::Done,
             FromLeader::Ended(ended),
             FromLeader::Ended(Ended { code: None, signal: 9, core: true, ..ended }),
         ] {

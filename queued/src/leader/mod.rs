@@ -1,7 +1,7 @@
 //! The leader: session leader and parent of one job, with the job's user.
 //!
-//! It is forked without exec by the [`maker`], makes the pseudo-terminal and the pipes, starts the
-//! job when the runner releases it, mirrors the client's foreground on the remote terminal, waits
+//! It is forked without exec by the [`maker`], mostly before there is a job for it (then it is called
+//! queue-spare), makes the pseudo-terminal and the pipes, starts the job when the runner releases it, mirrors the client's foreground on the remote terminal, waits
 //! for stopped, continued and ended, and keeps status and descriptors until the end was
 //! acknowledged. A new runner finds it by its abstract socket and adopts it.
 //!

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sys::postfork::{Stage, StartError};
 use sys::process::{Change, Usage};
 use sys::signal::Signals;
 
@@ -25,8 +26,9 @@ struct Leader {
     /// The runner; absent between one's death and the next one's adoption.
     runner: Option<OwnedFd>,
     adoption: UnixListener,
-    sheet: OwnedFd,
+    /// What it was told about its job, and that again for a new runner.
     assignment: Option<Assignment>,
+    sheet: Option<OwnedFd>,
     surroundings: Surroundings,
     signals: Signals,
     phase: Phase,
@@ -42,33 +44,31 @@ enum Phase {
 }
 
 impl Leader {
-    /// Makes everything ready; `None` when the runner gave up before.
+    /// Makes everything ready: first what is the same for all jobs, then, when one has come, what it
+    /// needs. `None` when the runner gave up before.
     fn prepare(runner: OwnedFd) -> io::Result<Option<Self>> {
         sys::process::new_session()?;
-        sys::process::set_name("queue-leader");
+        sys::process::set_name("queue-spare");
         sys::process::become_subreaper()?;
         for number in IGNORED {
             sys::signal::ignore(number)?;
         }
         sys::signal::default(nix::libc::SIGCHLD)?;
         let signals = Signals::block(&[nix::libc::SIGCHLD])?;
-        let Some((record, descriptors)) = message::receive(&runner)? else {
+        let Some((record, _)) = message::receive(&runner)? else {
             return Ok(None);
         };
-        let (Some(ToLeader::Assign), Some(sheet)) = (ToLeader::decode(&record), descriptors.into_iter().next()) else {
+        let Some(ToLeader::Open { terminal, name }) = ToLeader::decode(&record) else {
             return Ok(None);
         };
-        let assignment = Assignment::from_file(&sheet)?;
-        let uid = sys::credentials::own_uid();
-        let name = super::socket_name(uid, &assignment.place, &assignment.session);
+        sys::process::set_name("queue-leader");
         let adoption = sys::unix::abstract_listener(&name)?;
         adoption.set_nonblocking(true)?;
-        let surroundings = Surroundings::make(&assignment)?;
         let leader = Self {
             adoption,
-            sheet,
-            assignment: Some(assignment),
-            surroundings,
+            assignment: None,
+            sheet: None,
+            surroundings: Surroundings::make(terminal)?,
             signals,
             phase: Phase::Waiting { until: Instant::now() + UNRELEASED },
             foreground_before: 0,
@@ -150,31 +150,25 @@ impl Leader {
 
     fn obey(&mut self, told: ToLeader, descriptors: Vec<OwnedFd>) {
         match told {
-            ToLeader::Assign => {}
+            ToLeader::Open { .. } => {}
+            ToLeader::Assign => {
+                // One that cannot be read makes the release fail.
+                self.sheet = descriptors.into_iter().next();
+                self.assignment = self.sheet.as_ref().and_then(|sheet| Assignment::from_file(sheet).ok());
+            }
             ToLeader::Release { foreground, handed } => {
-                if let (Phase::Waiting { .. }, Some(assignment)) = (&self.phase, self.assignment.take()) {
+                if let Phase::Waiting { .. } = self.phase {
                     self.surroundings.hand_over(handed, descriptors);
-                    let since = Instant::now();
-                    match self.surroundings.start(&assignment, foreground) {
-                        Ok(pid) => {
-                            self.phase = Phase::Running { pid, since, stopped: false };
-                            self.tell(FromLeader::Started { pid });
-                        }
-                        Err(error) => {
-                            let report = FromLeader::StartFailed {
-                                stage: error.stage as u8,
-                                errno: error.source.raw_os_error().unwrap_or(0),
-                            };
-                            self.phase = Phase::Ended { pid: 0, report, until: Instant::now() + KEEP_END };
-                            self.tell(report);
-                        }
-                    }
+                    self.start(foreground);
                 }
             }
-            ToLeader::Signal(number) => self.signal(number),
+            ToLeader::Signal(number) => {
+                self.signal(number);
+                self.tell(FromLeader::Done);
+            }
             ToLeader::Foreground(yes) => {
                 self.foreground(yes);
-                self.tell(FromLeader::Moved);
+                self.tell(FromLeader::Done);
             }
             ToLeader::Close(slot) => {
                 if let Some(slot) = self.surroundings.slots.get_mut(slot as usize) {
@@ -187,6 +181,27 @@ impl Leader {
                 }
             }
         }
+    }
+
+    fn start(&mut self, foreground: bool) {
+        let since = Instant::now();
+        let started = match self.assignment.take() {
+            Some(assignment) => self.surroundings.start(&assignment, foreground),
+            None => Err(StartError { stage: Stage::Fork, source: io::ErrorKind::InvalidData.into() }),
+        };
+        let report = match started {
+            Ok(pid) => {
+                self.phase = Phase::Running { pid, since, stopped: false };
+                FromLeader::Started { pid }
+            }
+            Err(error) => {
+                let errno = error.source.raw_os_error().unwrap_or(0);
+                let report = FromLeader::StartFailed { stage: error.stage as u8, errno };
+                self.phase = Phase::Ended { pid: 0, report, until: Instant::now() + KEEP_END };
+                report
+            }
+        };
+        self.tell(report);
     }
 
     /// Signals the job's group, but only while its first process has not been waited for: a pid
@@ -292,8 +307,11 @@ impl Leader {
             Phase::Running { pid, stopped, .. } => (*pid, stopped.then_some(FromLeader::Stopped(nix::libc::SIGSTOP))),
             Phase::Ended { pid, report, .. } => (*pid, Some(*report)),
         };
+        let Some(sheet) = &self.sheet else {
+            return;
+        };
         let adopted = FromLeader::Adopted { slots: self.surroundings.mask(), pid };
-        let mut descriptors: Vec<BorrowedFd> = vec![self.sheet.as_fd()];
+        let mut descriptors: Vec<BorrowedFd> = vec![sheet.as_fd()];
         descriptors.extend(self.surroundings.descriptors());
         if message::send(connection.as_fd(), &adopted.encode(), &descriptors).is_err() {
             return;

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::leader::Assignment;
 use crate::leader::message::{self, FromLeader, Slot, ToLeader};
 
 /// The connection to one leader, and the job's descriptors as this runner holds them.
@@ -40,6 +41,13 @@ impl LeaderLink {
     /// Forgets a slot that the leader closes by itself on the release.
     pub fn forget(&mut self, slot: Slot) {
         self.slots[slot as usize] = None;
+    }
+
+    /// Tells the leader what its job is.
+    pub fn assign(&mut self, assignment: &Assignment) -> io::Result<()> {
+        let sheet = assignment.to_file()?;
+        self.tell(&ToLeader::Assign, &[sheet.as_fd()]);
+        Ok(())
     }
 
     /// Tells the leader something.

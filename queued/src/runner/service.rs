@@ -31,6 +31,8 @@ pub struct Service {
     daemon: Option<Daemon>,
     /// Since when there is no daemon, and when it is started again next.
     orphaned: Option<Orphaned>,
+    /// When to look whether there is a spare leader that nobody needs.
+    look_at_spare: Option<Instant>,
 }
 
 /// A connection that has not said what it is.
@@ -62,7 +64,14 @@ impl Service {
             certified(&shared, &certificate);
         }
         adopt::adopt_all(&shared)?;
-        Ok(Self { shared, listener, entering: Vec::new(), daemon: None, orphaned: Some(Orphaned::now()) })
+        Ok(Self {
+            shared,
+            listener,
+            entering: Vec::new(),
+            daemon: None,
+            orphaned: Some(Orphaned::now()),
+            look_at_spare: None,
+        })
     }
 
     /// Serves until there is neither daemon nor session.
@@ -79,6 +88,9 @@ impl Service {
                     orphaned.pause = (orphaned.pause * 2).min(LONGEST_PAUSE);
                     start_daemon();
                 }
+            }
+            if self.look_at_spare.is_some_and(|at| at <= Instant::now()) {
+                self.look_at_spare = self.shared.maker.dismiss();
             }
             self.turn()?;
         }
@@ -118,7 +130,7 @@ impl Service {
             .orphaned
             .as_ref()
             .map(|orphaned| if self.shared.is_idle() { orphaned.since + LONELY } else { orphaned.next_start });
-        let earliest = self.entering.iter().map(|one| one.until).chain(orphan).min();
+        let earliest = self.entering.iter().map(|one| one.until).chain(orphan).chain(self.look_at_spare).min();
         match earliest {
             Some(at) => {
                 let left = at.saturating_duration_since(Instant::now()).as_millis() + 1;
@@ -154,7 +166,11 @@ impl Service {
         match opening {
             Opening::Session { session, handed } if peer.uid == sys::credentials::own_uid() => {
                 let handed = handed.into_iter().filter(|number| *number < 3).zip(descriptors).collect();
-                let _ = self.shared.bring(&session, Arrival::Local { stream, handed });
+                if let Err(Arrival::Local { stream, .. }) =
+                    self.shared.bring(&session, Arrival::Local { stream, handed })
+                {
+                    session::turn_away_here(stream);
+                }
             }
             Opening::Daemon if peer.uid == self.shared.options.daemon_uid => self.welcome(stream),
             _ => {}
@@ -220,6 +236,8 @@ impl Service {
             }
             ToRunner::Certificate(certificate) => certified(&self.shared, &certificate),
             ToRunner::Prepare(prepare) => {
+                // When its job starts, a leader is made ready for the next.
+                self.look_at_spare.get_or_insert(Instant::now() + SPARE);
                 let (request, session) = (prepare.request, prepare.session.clone());
                 let held = Held {
                     session,
@@ -292,6 +310,8 @@ fn start_daemon() {
 const MOST_ENTERING: usize = 64;
 /// How long a connection may take to say what it is.
 const OPENING: Duration = Duration::from_secs(2);
+/// By then a session that begins now has a successor's leader ready, and nobody has taken it.
+const SPARE: Duration = Duration::from_secs(15);
 /// Descriptors in one message of the daemon.
 const MOST_AT_ONCE: usize = 8;
 /// How long the daemon may leave our words unread.

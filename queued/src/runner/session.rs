@@ -3,6 +3,7 @@
 
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -12,10 +13,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use wire::api::{Refusal, RefusalKind};
 use wire::identity::Trust;
-use wire::link::{LinkError, Received};
+use wire::link::{Link, LinkError, Received};
 use wire::session::{Control, Endpoint, Event, HelloKind, Side, Stream};
 
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Socket};
 use super::client_link::{ClientLink, Handed};
 use super::departure::Departure;
 use super::leader_link::LeaderLink;
@@ -41,7 +42,13 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
             let opened = open(shared, *prepare);
             let refusal = opened.as_ref().err().cloned();
             shared.tell(&FromRunner::Prepared { request, refusal });
-            opened.map(|(assignment, leader)| (assignment, leader, false))
+            opened.map(|(assignment, mut leader)| {
+                // The client is on its way. Should this fail, so will its release.
+                if let Err(error) = leader.assign(&assignment) {
+                    eprintln!("queue-runner: cannot tell a leader its job: {error}");
+                }
+                (assignment, leader, false)
+            })
         }
         Start::Adopt(assignment, leader) => Ok((*assignment, leader, true)),
     };
@@ -56,10 +63,12 @@ fn open(shared: &Shared, prepare: Prepare) -> Result<(Assignment, LeaderLink), R
     let host = shared.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
     let failed = |message: String| Refusal { kind: RefusalKind::Failed, message };
     let trust = shared.trust().map_err(|error| failed(format!("{error:#}")))?;
-    let assignment = prepare::check(prepare, &host, &shared.options.place, &trust, now_unix())?;
-    let ready =
-        shared.maker.make(&assignment).map_err(|error| failed(format!("cannot make a leader ready: {error}")))?;
-    let leader = LeaderLink::new(ready.leader, ready.slots).map_err(|error| failed(error.to_string()))?;
+    let place = &shared.options.place;
+    let unready = |error: std::io::Error| failed(format!("cannot make a leader ready: {error}"));
+    // It makes terminal and pipes while we look at the job, and is told nothing of it before.
+    let opening = shared.maker.open(&prepare.session, place, &prepare.job.descriptors).map_err(unready)?;
+    let assignment = prepare::check(prepare, &host, place, &trust, now_unix())?;
+    let leader = opening.ready().map_err(unready)?;
     Ok((assignment, leader))
 }
 
@@ -81,6 +90,8 @@ struct Session {
     phase: Phase,
     generation: u64,
     departure: Departure,
+    /// The leader that was ready is in use: the next job wants one, too.
+    needs_successor: bool,
 }
 
 enum Phase {
@@ -129,6 +140,7 @@ impl Session {
             phase: if adopted { Phase::Running } else { Phase::Reserved { until: Instant::now() + UNRELEASED } },
             generation: 0,
             departure: Departure::new(has_terminal),
+            needs_successor: false,
         }
     }
 
@@ -155,6 +167,10 @@ impl Session {
             }
             self.conclude();
             self.transmit();
+            // Not before the client has heard all there is: forking competes with its end.
+            if std::mem::take(&mut self.needs_successor) {
+                self.shared.maker.provide();
+            }
             self.keep_time();
         }
         // A leader that never started its job leaves anyway; any other has kept the end until now.
@@ -325,13 +341,10 @@ impl Session {
             Control::Modes(modes) => self.streams.set_modes(&convert::modes(&modes), &self.leader),
             Control::Signal(name) => {
                 if let Some(number) = sys::signal::number(&name) {
-                    self.leader.tell(&ToLeader::Signal(number), &[]);
+                    self.order(&ToLeader::Signal(number));
                 }
             }
-            Control::Foreground(yes) => {
-                self.leader.tell(&ToLeader::Foreground(yes), &[]);
-                self.streams.ordered();
-            }
+            Control::Foreground(yes) => self.order(&ToLeader::Foreground(yes)),
             Control::Closed(Stream::Stdout) => self.leader.close(Slot::Stdout),
             Control::Closed(Stream::Stderr) => self.leader.close(Slot::Stderr),
             Control::Closed(Stream::Tty) => self.client.leaves(),
@@ -341,6 +354,13 @@ impl Session {
             // The rest is the runner's own to say, or for a release to come.
             _ => {}
         }
+    }
+
+    /// Keys that come behind an order wait until it is carried out: they would reach the group that
+    /// was in front before, and a stop key would be undone by a CONT that was sent before it.
+    fn order(&mut self, order: &ToLeader) {
+        self.leader.tell(order, &[]);
+        self.streams.ordered();
     }
 
     fn release(&mut self, info: &wire::session::StartInfo) {
@@ -372,10 +392,11 @@ impl Session {
             FromLeader::Started { .. } => {
                 self.streams.carried_out(&mut self.leader, &mut self.endpoint);
                 self.say(&Control::Started);
+                self.needs_successor = true;
             }
             FromLeader::Stopped(signal) => self.say(&Control::Stopped(sys::signal::name(signal))),
             FromLeader::Continued => self.say(&Control::Continued),
-            FromLeader::Moved => self.streams.carried_out(&mut self.leader, &mut self.endpoint),
+            FromLeader::Done => self.streams.carried_out(&mut self.leader, &mut self.endpoint),
             FromLeader::StartFailed { stage, errno } => {
                 self.ended(Control::StartFailed(convert::failure(stage, errno)), 0.0);
             }
@@ -453,9 +474,9 @@ impl Session {
             Phase::Draining { .. } | Phase::Delivering { .. } if nobody_comes => self.phase = Phase::Over,
             Phase::Running => {
                 if let Some(signal) = self.departure.due(self.client.lost, now) {
-                    self.leader.tell(&ToLeader::Signal(signal), &[]);
+                    self.order(&ToLeader::Signal(signal));
                     // A job that was stopped hears it when it goes on.
-                    self.leader.tell(&ToLeader::Signal(nix::libc::SIGCONT), &[]);
+                    self.order(&ToLeader::Signal(nix::libc::SIGCONT));
                 }
             }
             _ => {}
@@ -486,6 +507,8 @@ fn push<'a>(polled: &mut Vec<PollFd<'a>>, descriptor: Option<BorrowedFd<'a>>, fl
     }
 }
 
+/// What a client is told that comes to the wrong place, or too late.
+const NOT_HERE: &str = "the session is not here: it has ended, or its host was restarted";
 /// A reservation that nobody released for so long is void.
 const UNRELEASED: Duration = Duration::from_secs(5);
 /// The end of a session is kept for a client that is away.
@@ -494,6 +517,14 @@ const KEEP_END: Duration = Duration::from_secs(3600);
 const READ_BUDGET: usize = 1 << 20;
 /// Rounds over the job's outputs before the client's side has its turn.
 const PIECES: usize = 8;
+
+/// Tells a client on this host whose session is not here any more, and closes.
+pub fn turn_away_here(stream: UnixStream) {
+    let mut endpoint = Endpoint::new(Side::Runner);
+    endpoint.refuse(NOT_HERE);
+    // The buffer of a fresh connection takes it at once; a client that has gone needs no word.
+    let _ = Link::plain(Socket::Unix(stream)).transmit(&mut endpoint);
+}
 
 /// Tells a client whose session is not here any more, then closes; bounded in time.
 pub fn turn_away(shared: &Arc<Shared>, stream: TcpStream) {
@@ -506,7 +537,7 @@ pub fn turn_away(shared: &Arc<Shared>, stream: TcpStream) {
     let _ = std::thread::Builder::new().name("turn-away".into()).stack_size(256 * 1024).spawn(move || {
         let mut client = ClientLink::default();
         let mut endpoint = Endpoint::new(Side::Runner);
-        endpoint.refuse("the session is not here: it has ended, or its host was restarted");
+        endpoint.refuse(NOT_HERE);
         client.turn_away(stream, config, &mut endpoint);
     });
 }

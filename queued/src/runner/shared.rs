@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
@@ -27,9 +28,13 @@ pub struct Shared {
     pub tls: RwLock<Option<Arc<ServerConfig>>>,
     /// The host's name, as the daemon said.
     pub host: RwLock<String>,
+    trust: Mutex<Option<(Stamp, Trust)>>,
     daemon: Mutex<Option<UnixStream>>,
     sessions: Mutex<HashMap<String, Handle>>,
 }
+
+/// Which file: device, number, and when it was changed, in seconds and nanoseconds.
+type Stamp = (u64, u64, i64, i64);
 
 /// How the main thread reaches a session's thread.
 pub struct Handle {
@@ -48,17 +53,27 @@ impl Shared {
             key: SecretKey::generate(),
             tls: RwLock::new(None),
             host: RwLock::new(String::new()),
+            trust: Mutex::new(None),
             daemon: Mutex::new(None),
             sessions: Mutex::new(HashMap::new()),
         }
     }
 
-    /// The authority in force. Read each time: it changes when a cluster is made or joined.
+    /// The authority in force. Its file is looked at each time, since it is replaced when a cluster is
+    /// made or joined, and read when it is another one.
     pub fn trust(&self) -> anyhow::Result<Trust> {
         let path = &self.options.authority;
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", path.display()))?;
-        text.trim().parse().map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+        let unreadable = |error| anyhow::anyhow!("cannot read {}: {error}", path.display());
+        let found = std::fs::metadata(path).map_err(unreadable)?;
+        let stamp = (found.dev(), found.ino(), found.ctime(), found.ctime_nsec());
+        let mut known = lock(&self.trust);
+        if let Some((_, trust)) = known.as_ref().filter(|(of, _)| *of == stamp) {
+            return Ok(trust.clone());
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let trust: Trust = text.trim().parse().map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+        *known = Some((stamp, trust.clone()));
+        Ok(trust)
     }
 
     /// Puts the new way to the daemon in force.

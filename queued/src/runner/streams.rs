@@ -16,8 +16,8 @@ use crate::leader::message::Slot;
 pub struct Streams {
     /// What the client of a terminal has been shown.
     pub display: Display,
-    /// What the leader has still to do: start the job, move the terminal's foreground. Until then
-    /// keys wait, since the key for a signal would reach the group that is there now.
+    /// How much the leader has still to do: start the job, move the terminal's foreground, send a
+    /// signal. Until then keys wait.
     orders: u32,
     /// Whether a slot was read to its end, or as far as it counts.
     drained: [bool; 4],
@@ -50,7 +50,7 @@ impl Streams {
         }
     }
 
-    /// The leader was ordered to move the foreground.
+    /// The leader was given an order.
     pub fn ordered(&mut self) {
         self.orders += 1;
     }

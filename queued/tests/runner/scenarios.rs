@@ -103,6 +103,29 @@ fn keys_that_come_with_new_modes_and_the_foreground_are_read_with_both() {
 }
 
 #[test]
+fn a_stop_key_right_behind_a_continue_is_not_undone_by_it() {
+    // fg and ^Z in one breath. The key stopped the job, and then came the signal that had been sent
+    // before it: the job ran on, and whoever waited for it to stop waited for ever.
+    let mut host = Host::new("breath");
+    let job = host.job(&["cat"], [Descriptor::Pty; 3]);
+    let warrant = host.warrant(&job);
+    let session = host.prepare(job, warrant).expect("a good job");
+    let mut client = host.client(&session, &[]);
+    client.start(StartInfo { size: None, modes: Some(modes()), foreground: true });
+    client.send(Stream::Tty, b"\x1a");
+    for round in 1..30 {
+        let stops = |seen: &Seen| seen.control.iter().filter(|said| matches!(said, Control::Stopped(_))).count();
+        assert!(client.until(|seen| stops(seen) == round), "round {round}");
+        client.endpoint.control(&Control::Foreground(true)).expect("room");
+        client.endpoint.control(&Control::Signal("CONT".into())).expect("room");
+        client.send(Stream::Tty, b"\x1a");
+    }
+    client.endpoint.control(&Control::Signal("KILL".into())).expect("room");
+    let seen = client.see_it_through();
+    assert_eq!(outcome(&seen), Some(&Outcome::Killed { signal: "KILL".into(), core: false }));
+}
+
+#[test]
 fn frames_that_make_no_sense_end_their_connection_and_not_the_session() {
     let mut host = Host::new("babble");
     let job = host.job(&["cat"], [Descriptor::Pipe; 3]);
