@@ -4,9 +4,10 @@
 //! `queue://` name of the authority's cluster. Its dates are read but judged elsewhere, with [`Verified::at`]: a
 //! session outlives the ten minutes of its client's certificate, and hosts' clocks differ.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
@@ -27,6 +28,9 @@ struct Parts {
     public_key: [u8; 32],
     cluster: String,
     anchor: TrustAnchor<'static>,
+    /// The last good certificates by their SHA-256, newest first: a session's is judged with its
+    /// warrant, in its TLS handshake and behind it.
+    good: Mutex<VecDeque<([u8; 32], Verified)>>,
 }
 
 impl Trust {
@@ -38,7 +42,7 @@ impl Trust {
             subject_public_key_info: Der::from([&SPKI[..], &public_key].concat()),
             name_constraints: None,
         };
-        Self(Arc::new(Parts { public_key, cluster, anchor }))
+        Self(Arc::new(Parts { public_key, cluster, anchor, good: Mutex::default() }))
     }
 
     /// The cluster's name: the first 16 hexadecimal digits of the SHA-256 of the authority's public key.
@@ -56,6 +60,24 @@ impl Trust {
         if certificate.len() > Certificate::MOST_BYTES {
             return Err(IdentityError::TooLarge(certificate.len()));
         }
+        let hash: [u8; 32] = digest(&SHA256, certificate).as_ref().try_into().expect("SHA-256 has 32 bytes");
+        let known = self.good().iter().find(|(other, _)| *other == hash).map(|(_, verified)| verified.clone());
+        if let Some(verified) = known {
+            return Ok(verified);
+        }
+        let verified = self.judge(certificate)?;
+        let mut good = self.good();
+        good.truncate(MOST_REMEMBERED - 1);
+        good.push_front((hash, verified.clone()));
+        Ok(verified)
+    }
+
+    fn good(&self) -> MutexGuard<'_, VecDeque<([u8; 32], Verified)>> {
+        // What is in it is good whoever panicked.
+        self.0.good.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn judge(&self, certificate: &CertificateDer<'_>) -> Result<Verified, IdentityError> {
         let parsed = EndEntityCert::try_from(certificate).map_err(IdentityError::Unreadable)?;
         let identity = name(&parsed)?;
         if identity.cluster != self.0.cluster {
@@ -123,6 +145,9 @@ fn public_key(certificate: &EndEntityCert<'_>) -> Result<[u8; 32], IdentityError
     let inside = info.get(2..).and_then(|inside| inside.strip_prefix(&SPKI));
     inside.and_then(|key| key.try_into().ok()).ok_or(IdentityError::OtherKey)
 }
+
+/// How many good certificates are remembered; those of sessions that begin at the same time.
+const MOST_REMEMBERED: usize = 32;
 
 fn seconds(unix: u64) -> i64 {
     i64::try_from(unix).unwrap_or(i64::MAX)
