@@ -21,6 +21,7 @@ mod socket;
 pub mod start;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -51,6 +52,8 @@ pub struct Daemon {
     acceptor: RefCell<Option<TlsAcceptor>>,
     port: RefCell<Option<tokio::task::AbortHandle>>,
     table: RefCell<Table>,
+    /// Names of users, and when NSS gave them.
+    names: RefCell<HashMap<u32, (Millis, String)>>,
     incarnation: Cell<u64>,
     /// How often this life has told its rank.
     words: Cell<u64>,
@@ -80,9 +83,14 @@ impl Daemon {
         !self.standing.borrow().signs() || uid == sys::credentials::own_uid()
     }
 
-    /// The name that stands for a uid in certificates and listings.
+    /// The name that stands for a uid in certificates and listings. NSS may be slow, and is asked again
+    /// after five minutes.
     fn user_of(&self, uid: u32) -> String {
-        sys::credentials::user_name(uid).unwrap_or_else(|| uid.to_string())
+        let now = self.now();
+        let mut names = self.names.borrow_mut();
+        names.retain(|_, (asked, _)| now.since(*asked) < NAMED);
+        let ask = || (now, sys::credentials::user_name(uid).unwrap_or_else(|| uid.to_string()));
+        names.entry(uid).or_insert_with(ask).1.clone()
     }
 
     /// The local uid of a user that a home names. In personal mode whoever holds the authority is
@@ -243,5 +251,7 @@ impl Daemon {
 
 /// How often the load is looked at while there is somebody to tell.
 const MEASURE: Duration = Duration::from_secs(1);
+/// How long a user's name is believed.
+const NAMED: Duration = Duration::from_secs(300);
 /// How long a note may take.
 const NOTE: Duration = Duration::from_secs(2);

@@ -218,6 +218,7 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
         table: RefCell::new(table),
         incarnation: Cell::new(incarnation),
         words: Cell::new(0),
+        names: RefCell::default(),
         measured: Cell::new(Millis(0)),
         settings: RefCell::new(settings),
         standing: RefCell::new(standing),
