@@ -68,7 +68,7 @@ enum Progress {
     Running,
     /// It has ended; its last output is being written.
     Ended(Last),
-    /// All is said; the runner closes next.
+    /// All is done but for saying so.
     Closing { last: Last, until: Instant },
 }
 
@@ -244,14 +244,13 @@ impl Session {
             self.output.flush_tty();
             self.endpoint.acknowledge_now();
             self.connection.transmit(&mut self.endpoint);
-            let connected = self.connection.is_up(&self.endpoint);
-            if !connected || !self.endpoint.wants_transmit() && self.connection.close() {
-                self.begin_to_close();
-            }
+            self.begin_to_close();
         }
         match &self.progress {
             Progress::Closing { last, until } => {
-                let over = !self.connection.is_up(&self.endpoint) || *until <= Instant::now();
+                // Nothing more will come, and what the kernel has taken it delivers without us.
+                let said = !self.endpoint.wants_transmit() && self.connection.close();
+                let over = said || !self.connection.is_up(&self.endpoint) || *until <= Instant::now();
                 over.then(|| self.gaps.ending(&self.connection.host, last))
             }
             Progress::Running | Progress::Ended(_) => None,
@@ -295,7 +294,7 @@ impl Session {
     }
 }
 
-/// How long the runner may take to close after it was told that all has arrived.
+/// How long it may take to tell the runner that all has arrived.
 const CLOSING: Duration = Duration::from_secs(1);
 /// How long a client without a terminal looks for its lost runner.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
