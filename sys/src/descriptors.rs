@@ -10,7 +10,7 @@ use std::{mem, ptr};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
-use crate::retry;
+use crate::{check, retry};
 
 /// The most descriptors that one message can carry (the kernel's `SCM_MAX_FD`).
 pub const MOST_PER_MESSAGE: usize = 253;
@@ -103,6 +103,14 @@ pub fn set_nonblocking(fd: BorrowedFd, on: bool) -> io::Result<()> {
 /// A pipe: the end to read from, the end to write to. Both close on exec.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)
+}
+
+/// How many bytes can be read from a pipe or socket right now.
+pub fn readable_bytes(fd: BorrowedFd) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) })?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
 /// Asks for a larger pipe buffer. Best effort: an unprivileged user has a quota, so smaller

@@ -125,6 +125,12 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
+/// The calling thread's timers are exact to a microsecond, not to fifty.
+pub fn fine_timers() {
+    // SAFETY: PR_SET_TIMERSLACK takes plain numbers; it cannot fail for the calling thread.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1000, 0, 0, 0) };
+}
+
 /// Sets the name of this process (its first 15 bytes) that ps and top show. What was written on
 /// the command line stays as it is.
 pub fn set_name(name: &str) {

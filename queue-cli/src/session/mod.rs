@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use sys::signal::Signals;
 use wire::job::Descriptor;
-use wire::session::{Control, End, Endpoint, StartInfo, Stream};
+use wire::session::{Control, End, Endpoint, Idle, StartInfo, Stream};
 
 use crate::connection::Connection;
 use crate::end::Ending;
@@ -57,6 +57,7 @@ pub struct Session {
     /// Connections that the runner broke the protocol on.
     strikes: u32,
     gaps: Gaps,
+    idle: Idle,
     /// The connection may have more although poll does not say so.
     more: bool,
     progress: Progress,
@@ -114,6 +115,7 @@ impl Session {
             impatience: 0,
             strikes: 0,
             gaps: Gaps::default(),
+            idle: Idle::default(),
             more: false,
             progress: Progress::Running,
         })
@@ -163,7 +165,11 @@ impl Session {
         if let Some(ending) = self.conclude() {
             return Some(ending);
         }
+        self.idle.look(&mut self.endpoint, Instant::now());
         let ready = self.wait();
+        if ready.connection || ready.stdin || !ready.outputs.is_empty() {
+            self.idle.interrupted();
+        }
         if ready.signal
             && let Some(ending) = self.take_signals()
         {

@@ -114,5 +114,5 @@ impl Surroundings {
     }
 }
 
-/// Room in a pipe of the job's output: the largest an unprivileged user may ask for.
-const PIPE_BYTES: usize = 1 << 20;
+/// Room in a pipe of the job's output. In a larger one the pages are cold again when they are read.
+const PIPE_BYTES: usize = 128 * 1024;

@@ -9,6 +9,7 @@
 
 mod adopt;
 mod arrival;
+mod batching;
 mod client_link;
 mod convert;
 mod departure;

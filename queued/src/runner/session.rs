@@ -9,12 +9,13 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::EventFd;
+use nix::sys::time::TimeSpec;
 use wire::api::{Refusal, RefusalKind};
 use wire::identity::Trust;
 use wire::link::{Link, LinkError, Received};
-use wire::session::{Control, Endpoint, Event, HelloKind, Side, Stream};
+use wire::session::{Control, Endpoint, Event, HelloKind, Idle, Side, Stream};
 
 use super::arrival::{Arrival, Socket};
 use super::client_link::{ClientLink, Handed};
@@ -42,7 +43,7 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
             let opened = open(shared, *prepare);
             let refusal = opened.as_ref().err().cloned();
             shared.tell(&FromRunner::Prepared { request, refusal });
-            opened.map(|(assignment, mut leader)| {
+            opened.map(|(assignment, leader)| {
                 // The client is on its way. Should this fail, so will its release.
                 if let Err(error) = leader.assign(&assignment) {
                     eprintln!("queue-runner: cannot tell a leader its job: {error}");
@@ -86,6 +87,7 @@ struct Session {
     client: ClientLink,
     handed: Vec<Handed>,
     endpoint: Endpoint,
+    idle: Idle,
     streams: Streams,
     phase: Phase,
     generation: u64,
@@ -136,6 +138,7 @@ impl Session {
             client: ClientLink::default(),
             handed: Vec::new(),
             endpoint,
+            idle: Idle::default(),
             streams: Streams::new(size.as_ref(), adopted),
             phase: if adopted { Phase::Running } else { Phase::Reserved { until: Instant::now() + UNRELEASED } },
             generation: 0,
@@ -161,6 +164,9 @@ impl Session {
             }
             if ready.leader {
                 self.hear_leader();
+            }
+            if ready.client || ready.job {
+                self.idle.interrupted();
             }
             if ready.job {
                 self.move_bytes();
@@ -206,7 +212,7 @@ impl Session {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::POLLOUT, !self.endpoint.kept(Stream::Stdin).is_empty());
         push(&mut polled, self.leader.slot(Slot::Stdin).map(|slot| slot.as_fd()), flags);
-        match poll(&mut polled, timeout) {
+        match ppoll(&mut polled, timeout, None) {
             Ok(_) | Err(Errno::EINTR) => {}
             // Only a descriptor that is not one could make it fail, and all here are open.
             Err(_) => return Ready::default(),
@@ -220,7 +226,7 @@ impl Session {
         }
     }
 
-    fn timeout(&self) -> PollTimeout {
+    fn timeout(&self) -> Option<TimeSpec> {
         let final_at = self.departure.is_final_at(self.client.lost);
         let phase = match self.phase {
             Phase::Reserved { until } => Some(until),
@@ -230,16 +236,13 @@ impl Session {
             Phase::Over => None,
         };
         let look = match self.phase {
-            Phase::Running | Phase::Draining { .. } => self.streams.display.next_look(),
+            Phase::Running => self.streams.display.next_look().into_iter().chain(self.streams.next_look()).min(),
+            Phase::Draining { .. } => self.streams.display.next_look(),
             _ => None,
         };
-        match phase.into_iter().chain(self.client.deadline()).chain(look).min() {
-            Some(at) => {
-                let left = at.saturating_duration_since(Instant::now()).as_millis() + 1;
-                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-            }
-            None => PollTimeout::NONE,
-        }
+        let others = [self.client.deadline(), look, self.idle.deadline()];
+        let earliest = phase.into_iter().chain(others.into_iter().flatten()).min();
+        earliest.map(|at| at.saturating_duration_since(Instant::now()).into())
     }
 
     fn arrive(&mut self, arrival: Arrival) {
@@ -468,6 +471,7 @@ impl Session {
     /// Carries out what is due by the clock.
     fn keep_time(&mut self) {
         let now = Instant::now();
+        self.idle.look(&mut self.endpoint, now);
         let nobody_comes = self.departure.is_final_at(self.client.lost).is_some_and(|at| at <= now);
         match self.phase {
             Phase::Reserved { until } | Phase::Delivering { until } if until <= now => self.phase = Phase::Over,

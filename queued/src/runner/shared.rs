@@ -111,6 +111,8 @@ impl Shared {
         }
         let shared = self.clone();
         let spawned = std::thread::Builder::new().name("session".into()).stack_size(STACK).spawn(move || {
+            // It lets pipes fill for microseconds.
+            sys::process::fine_timers();
             let guard = Registered { shared: shared.clone(), session: name.clone() };
             session::run(&shared, name, start, inbox, &wake);
             drop(guard);

@@ -8,6 +8,7 @@ use nix::unistd;
 use sys::terminal::{Modes, Size};
 use wire::session::{Control, Endpoint, Stream};
 
+use super::batching::Batching;
 use super::display::{Audience, Display};
 use super::leader_link::LeaderLink;
 use crate::leader::message::Slot;
@@ -21,6 +22,10 @@ pub struct Streams {
     orders: u32,
     /// Whether a slot was read to its end, or as far as it counts.
     drained: [bool; 4],
+    /// When the pipes are read, by slot.
+    batching: [Batching; 4],
+    /// More will come: after the job's end all is read at once.
+    flows: bool,
 }
 
 /// What the job writes, in the order of its importance to a person.
@@ -30,7 +35,13 @@ pub const OUTPUTS: [(Slot, Stream); 3] =
 impl Streams {
     /// Streams with a screen of this size, if there is a terminal.
     pub fn new(size: Option<&Size>, has_started: bool) -> Self {
-        Self { display: Display::new(size), orders: u32::from(!has_started), drained: [false; 4] }
+        Self {
+            display: Display::new(size),
+            orders: u32::from(!has_started),
+            drained: [false; 4],
+            batching: Default::default(),
+            flows: true,
+        }
     }
 
     /// The terminal has a new size.
@@ -74,8 +85,13 @@ impl Streams {
             && !self.drained[slot as usize]
             && match stream {
                 Stream::Tty => self.display.makes_room(endpoint, audience, Instant::now()),
-                _ => endpoint.has_room(stream),
+                _ => endpoint.has_room(stream) && !(self.flows && self.batching[slot as usize].waits(Instant::now())),
             }
+    }
+
+    /// When a pipe that is left alone for a moment is to be looked at again.
+    pub fn next_look(&self) -> Option<Instant> {
+        self.batching.iter().filter_map(Batching::deadline).min()
     }
 
     /// Reads from the job once. Returns false when there was nothing.
@@ -93,8 +109,16 @@ impl Streams {
         let (room, Some(descriptor)) = (endpoint.room(stream), leader.slot(slot)) else {
             return false;
         };
+        let batching = &mut self.batching[slot as usize];
+        let available = || sys::descriptors::readable_bytes(descriptor.as_fd()).unwrap_or(usize::MAX);
+        if stream != Stream::Tty && self.flows && !batching.reads(available, Instant::now()) {
+            return false;
+        }
         match unistd::read(descriptor.as_fd(), room) {
             Ok(count @ 1..) => {
+                if stream != Stream::Tty {
+                    batching.took(count, Instant::now());
+                }
                 if stream == Stream::Tty {
                     self.display.feed(&room[..count]);
                 }
@@ -116,6 +140,7 @@ impl Streams {
     /// false when a window is full and the client must take some first.
     pub fn drain(&mut self, leader: &mut LeaderLink, endpoint: &mut Endpoint, audience: Audience) -> bool {
         self.display.give_up_repaint();
+        self.flows = false;
         for (slot, stream) in OUTPUTS {
             while !self.drained[slot as usize] && leader.slot(slot).is_some() {
                 if self.pull(slot, stream, leader, endpoint, audience) {

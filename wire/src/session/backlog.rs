@@ -2,8 +2,9 @@
 //! deliver yet.
 //!
 //! A ring would have to be copied to grow, and would walk through all of its window even where
-//! the peer keeps up. Blocks are allocated as bytes come, small ones first, reused while hot,
-//! and given back as soon as nothing is kept.
+//! the peer keeps up. Blocks are allocated as bytes come, small ones first, and reused while hot. A
+//! few large ones outlast the moments when nothing is kept, since fresh memory costs a stream half
+//! of its speed; [`Backlog::release`] gives them back.
 
 use std::collections::VecDeque;
 
@@ -13,12 +14,15 @@ use super::CHUNK;
 /// [`CHUNK`].
 const FIRST_BLOCK: usize = 4 * 1024;
 
+/// How many emptied large blocks are kept for reuse: what is under way in a fast stream.
+const MOST_SPARE: usize = 4;
+
 /// Bytes in order.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     /// Only the last one may be empty.
     blocks: VecDeque<Block>,
-    /// Large blocks that were emptied, for reuse while the backlog is not empty.
+    /// Large blocks that were emptied, for reuse; the last one is the hottest.
     spare: Vec<Box<[u8]>>,
     len: usize,
 }
@@ -126,6 +130,7 @@ impl Backlog {
     fn retire_front(&mut self) {
         if let Some(block) = self.blocks.pop_front()
             && block.bytes.len() == CHUNK
+            && self.spare.len() < MOST_SPARE
         {
             self.spare.push(block.bytes);
         }
@@ -133,7 +138,22 @@ impl Backlog {
 
     fn release_if_empty(&mut self) {
         if self.len == 0 {
-            *self = Self::default();
+            while !self.blocks.is_empty() {
+                self.retire_front();
+            }
+        }
+    }
+
+    /// Whether memory is kept for reuse only.
+    pub(super) fn has_spare(&self) -> bool {
+        !self.spare.is_empty()
+    }
+
+    /// Gives memory back that is kept for reuse only.
+    pub(super) fn release(&mut self) {
+        self.spare = Vec::new();
+        if self.blocks.is_empty() {
+            self.blocks = VecDeque::new();
         }
     }
 
@@ -207,7 +227,11 @@ mod tests {
                 }
                 prop_assert_eq!(backlog.len(), model.len());
                 prop_assert!(whole(&backlog) == model);
-                prop_assert!(backlog.len() > 0 || backlog.allocated() == 0, "nothing is kept, so nothing is held");
+                prop_assert!(backlog.allocated() <= 2 * backlog.len() + (MOST_SPARE + 3) * CHUNK);
+                if backlog.len() == 0 {
+                    backlog.release();
+                    prop_assert_eq!(backlog.allocated(), 0, "nothing is kept, so nothing is held");
+                }
             }
         }
     }

@@ -299,6 +299,22 @@ impl Endpoint {
         }
     }
 
+    /// Whether memory is kept only because more bytes may follow soon.
+    pub fn has_spare(&self) -> bool {
+        self.outgoing.iter().any(Outgoing::has_spare) || self.incoming.iter().any(Incoming::has_spare)
+    }
+
+    /// Gives memory back that is kept only because more bytes may follow soon. Call it when none
+    /// have for a while.
+    pub fn release(&mut self) {
+        for outgoing in &mut self.outgoing {
+            outgoing.release();
+        }
+        for incoming in &mut self.incoming {
+            incoming.release();
+        }
+    }
+
     /// Whether EOF was received and everything before it consumed.
     pub fn finished(&self, stream: Stream) -> bool {
         self.incoming[stream as usize].finished()

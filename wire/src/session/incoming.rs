@@ -137,6 +137,16 @@ impl Incoming {
         self.told = offset;
     }
 
+    /// Whether memory is kept for reuse only.
+    pub(super) fn has_spare(&self) -> bool {
+        self.kept.has_spare()
+    }
+
+    /// Gives memory back that is kept for reuse only.
+    pub(super) fn release(&mut self) {
+        self.kept.release();
+    }
+
     /// Heap bytes held.
     pub(super) fn allocated(&self) -> usize {
         self.kept.allocated()

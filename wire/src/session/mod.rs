@@ -25,9 +25,9 @@
 //! | s | stream  | from   | window  | in flight | ACK due after |
 //! |---|---------|--------|---------|-----------|---------------|
 //! | 0 | control | both   |  64 KiB |  64 KiB   |  16 KiB |
-//! | 1 | stdin   | client |   4 MiB |   4 MiB   |   1 MiB |
-//! | 2 | stdout  | runner |   4 MiB |   4 MiB   |   1 MiB |
-//! | 3 | stderr  | runner |   4 MiB |   4 MiB   |   1 MiB |
+//! | 1 | stdin   | client |   4 MiB |   4 MiB   | 256 KiB |
+//! | 2 | stdout  | runner |   4 MiB |   4 MiB   | 256 KiB |
+//! | 3 | stderr  | runner |   4 MiB |   4 MiB   | 256 KiB |
 //! | 4 | tty     | both   | 256 KiB |  64 KiB   |  16 KiB |
 //!
 //! *Window*: what a sender may keep that was not acknowledged, sent or not. *In flight*: what
@@ -53,6 +53,7 @@ mod control;
 mod endpoint;
 mod frame;
 mod hello;
+mod idle;
 mod incoming;
 mod outgoing;
 mod receive;
@@ -62,6 +63,7 @@ mod transmit;
 pub use control::{Control, End, Gap, Modes, Outcome, Size, StartInfo, Usage};
 pub use endpoint::{Endpoint, Event, Frame};
 pub use hello::{Greeting, Hello, HelloKind};
+pub use idle::Idle;
 
 use serde::{Deserialize, Serialize};
 
@@ -111,9 +113,11 @@ impl Stream {
         }
     }
 
-    /// How much is consumed before an ACK is due by itself.
+    /// How much is consumed before an ACK is due by itself. Of a large window it is a small part, so
+    /// that the sender's memory stays in its caches.
     const fn acknowledged_after(self) -> u64 {
-        (self.in_flight() / 4) as u64
+        let quarter = self.in_flight() / 4;
+        if quarter < CHUNK { quarter as u64 } else { CHUNK as u64 }
     }
 
     /// Whether `side` is a sender of it.

@@ -287,6 +287,16 @@ impl Outgoing {
         ProtocolError::Offset { stream: self.stream, offset }
     }
 
+    /// Whether memory is kept for reuse only.
+    pub(super) fn has_spare(&self) -> bool {
+        self.backlog.has_spare()
+    }
+
+    /// Gives memory back that is kept for reuse only.
+    pub(super) fn release(&mut self) {
+        self.backlog.release();
+    }
+
     /// Heap bytes held.
     pub(super) fn allocated(&self) -> usize {
         self.backlog.allocated() + self.messages.capacity() * size_of::<u64>()

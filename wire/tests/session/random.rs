@@ -211,7 +211,10 @@ impl Model {
             for resumed in &receiver.heard.resumed {
                 assert_eq!((resumed.missing, resumed.lost_input), ([0; 5], [0; 5]));
             }
-            assert_eq!(receiver.endpoint.allocated(), 0);
+        }
+        for end in [&mut self.pair.runner, &mut self.pair.client] {
+            end.endpoint.release();
+            assert_eq!(end.endpoint.allocated(), 0);
         }
     }
 }
