@@ -277,12 +277,11 @@ impl Leader {
         Ok(())
     }
 
-    /// Tells the runner; one that has died is noticed and will be told on adoption.
-    fn tell(&mut self, report: FromLeader) {
-        if let Some(runner) = &self.runner
-            && message::send(runner.as_fd(), &report.encode(), &[]).is_err()
-        {
-            self.runner = None;
+    /// Tells the runner. One that has gone is noticed by hearing it to its end, since its last words
+    /// may still lie there; the next one is told on adoption.
+    fn tell(&self, report: FromLeader) {
+        if let Some(runner) = &self.runner {
+            let _ = message::send(runner.as_fd(), &report.encode(), &[]);
         }
     }
 

@@ -44,18 +44,16 @@ impl LeaderLink {
     }
 
     /// Tells the leader what its job is.
-    pub fn assign(&mut self, assignment: &Assignment) -> io::Result<()> {
+    pub fn assign(&self, assignment: &Assignment) -> io::Result<()> {
         let sheet = assignment.to_file()?;
         self.tell(&ToLeader::Assign, &[sheet.as_fd()]);
         Ok(())
     }
 
-    /// Tells the leader something.
-    pub fn tell(&mut self, told: &ToLeader, descriptors: &[BorrowedFd]) {
-        if let Some(connection) = &self.connection
-            && message::send(connection.as_fd(), &told.encode(), descriptors).is_err()
-        {
-            self.connection = None;
+    /// Tells the leader something. One that has died is noticed by [`Self::hear`], behind its last words.
+    pub fn tell(&self, told: &ToLeader, descriptors: &[BorrowedFd]) {
+        if let Some(connection) = &self.connection {
+            let _ = message::send(connection.as_fd(), &told.encode(), descriptors);
         }
     }
 

@@ -1,4 +1,5 @@
 //! A runner alone: the test plays daemon and client, and looks at what a job sees and leaves.
 
 mod host;
+mod leaders;
 mod scenarios;

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 
-use queued::leader::message::{self, FromLeader, ToLeader};
 use wire::api::RefusalKind;
 use wire::job::Descriptor;
 use wire::session::{Control, Modes, Outcome, Size, StartInfo, Stream};
@@ -272,39 +271,4 @@ fn a_job_that_ended_between_two_runners_is_not_forgotten() {
     client.resume(&host);
     client.endpoint.finish(Stream::Stdin);
     assert_eq!(outcome(&client.see_it_through()), Some(&Outcome::Exited(9)));
-}
-
-#[test]
-fn an_adopter_that_comes_together_with_the_runners_death_stops_the_leader() {
-    // The leader adopted first and then read for the dead runner: from the new one, which had
-    // said nothing, and for ever. The job's end was never seen.
-    let mut host = Host::new("together");
-    let job = host.job(&["cat"], [Descriptor::Pipe; 3]);
-    let warrant = host.warrant(&job);
-    let session = host.prepare(job, warrant).expect("a good job");
-    let mut client = host.client(&session, &[]);
-    client.start(StartInfo::default());
-    assert!(client.until(|seen| seen.control.contains(&Control::Started)));
-    let name = host.leaders().pop().expect("the job's leader");
-    let connect = || sys::unix::abstract_connect(&name).expect("the leader listens");
-    let mut early = connect();
-    let leader = sys::credentials::peer(early.as_fd()).expect("a socket").pid;
-    let leader = sys::process::pidfd(leader).expect("it is there");
-    assert_eq!(early.read(&mut [0]).expect("an end"), 0, "the runner lives, so nobody else may have the job");
-    sys::process::pidfd_signal(leader.as_fd(), nix::libc::SIGSTOP).expect("ours");
-    host.kill_runner();
-    let adopter = connect();
-    adopter.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a socket");
-    sys::process::pidfd_signal(leader.as_fd(), nix::libc::SIGCONT).expect("ours");
-    let hear = || {
-        let (record, descriptors) = message::receive(&adopter).expect("in time").expect("the leader lives");
-        (FromLeader::decode(&record), descriptors)
-    };
-    let (word, _slots) = hear();
-    let Some(FromLeader::Adopted { pid, .. }) = word else { panic!("{word:?} instead of Adopted") };
-    let job = sys::process::pidfd(pid).expect("it runs");
-    sys::process::pidfd_signal(job.as_fd(), nix::libc::SIGTERM).expect("ours");
-    let (word, _) = hear();
-    assert!(matches!(word, Some(FromLeader::Ended(ended)) if ended.signal == nix::libc::SIGTERM), "{word:?}");
-    message::send(adopter.as_fd(), &ToLeader::Acknowledge.encode(), &[]).expect("room");
 }
