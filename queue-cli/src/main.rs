@@ -17,6 +17,7 @@ mod failure;
 mod hosts;
 mod http;
 mod input;
+mod insertions;
 mod job;
 mod job_control;
 mod modes;

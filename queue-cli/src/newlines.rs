@@ -38,10 +38,10 @@ impl Newlines {
         Ok(done)
     }
 
-    /// Nothing follows for now: what was held is written.
+    /// Nothing follows for now: what was held is written, if there is room for it.
     pub fn flush(&mut self, sink: &Sink) {
-        if std::mem::take(&mut self.held) {
-            let _ = sink.write(b"\r");
+        if self.held && sink.write(b"\r") == Ok(1) {
+            self.held = false;
         }
     }
 }

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use wire::session::{Endpoint, Stream};
 
 use crate::description::Sink;
+use crate::insertions::Insertions;
 use crate::newlines::Newlines;
 
 /// The destinations of a session's output.
@@ -21,6 +22,8 @@ pub struct Output {
     stderr: Destination,
     tty: Destination,
     newlines: Newlines,
+    /// Our own words on the tty.
+    insertions: Insertions,
     /// Whether newlines of the tty are translated back, because the local terminal does it too.
     pub translates: bool,
     /// Destinations that were lost since the last look, and why.
@@ -57,6 +60,9 @@ impl Output {
         loop {
             let kept = endpoint.kept(stream);
             if kept.is_empty() {
+                if stream == Stream::Tty {
+                    self.insert();
+                }
                 return;
             }
             let (length, written) = (kept.len(), self.write(stream, kept));
@@ -69,8 +75,12 @@ impl Output {
 
     /// The streams with something kept, and where to wait for room for it.
     pub fn waits(&self, endpoint: &Endpoint) -> Vec<(Stream, BorrowedFd<'_>)> {
-        let waiting = OUTGOING.into_iter().filter(|stream| !endpoint.kept(*stream).is_empty());
-        waiting
+        let has_more = |stream: &Stream| {
+            !endpoint.kept(*stream).is_empty() || (*stream == Stream::Tty && !self.insertions.is_empty())
+        };
+        OUTGOING
+            .into_iter()
+            .filter(has_more)
             .filter_map(|stream| match self.destination(stream) {
                 Destination::Open(sink) => Some((stream, sink.as_fd())),
                 Destination::Unopened | Destination::Gone => None,
@@ -80,7 +90,7 @@ impl Output {
 
     /// Whether everything that came in was written.
     pub fn is_done(&self, endpoint: &Endpoint) -> bool {
-        OUTGOING.into_iter().all(|stream| endpoint.kept(stream).is_empty())
+        OUTGOING.into_iter().all(|stream| endpoint.kept(stream).is_empty()) && self.insertions.is_empty()
     }
 
     /// Nothing follows on the terminal for now.
@@ -90,19 +100,44 @@ impl Output {
         }
     }
 
-    /// A line of our own on the terminal, at the start of a line.
-    pub fn say_on_tty(&mut self, text: &str) {
-        self.flush_tty();
-        if let Destination::Open(sink) = &self.tty {
-            let _ = sink.write(format!("\r\n{text}\r\n").as_bytes());
-        }
+    /// The place in the tty's stream behind all that has come in.
+    pub fn end_of_tty(&self, endpoint: &Endpoint) -> u64 {
+        self.insertions.place(endpoint.kept(Stream::Tty).len())
     }
 
-    /// Bytes that are written as they are, between what the job writes.
+    /// A line of our own at a place in the tty's stream, at the start of a line.
+    pub fn say_on_tty(&mut self, at: u64, text: &str) {
+        self.insertions.put(at, format!("\r\n{text}\r\n").as_bytes());
+        self.insert();
+    }
+
+    /// Bytes of our own that are written as they are, before all that the terminal has not taken yet.
     pub fn draw_on_tty(&mut self, bytes: &[u8]) {
-        if let Destination::Open(sink) = &self.tty {
-            let _ = sink.write(bytes);
+        self.insertions.put(self.insertions.place(0), bytes);
+        self.insert();
+    }
+
+    /// Writes what of our own is due on the tty; says whether all of it was taken.
+    fn insert(&mut self) -> bool {
+        let Destination::Open(sink) = &self.tty else {
+            self.insertions.clear();
+            return true;
+        };
+        while let Some(bytes) = self.insertions.due() {
+            self.newlines.flush(sink);
+            let length = bytes.len();
+            match sink.write(bytes) {
+                Ok(count) => {
+                    self.insertions.advance(count);
+                    if count < length {
+                        return false;
+                    }
+                }
+                // The job's bytes will find it too, and say so.
+                Err(_) => self.insertions.clear(),
+            }
         }
+        true
     }
 
     /// The job has closed this stream and all of it was written: our own copy is closed too, so
@@ -122,6 +157,24 @@ impl Output {
 
     /// How much of `bytes` is done with.
     fn write(&mut self, stream: Stream, bytes: &[u8]) -> usize {
+        if stream != Stream::Tty {
+            return self.write_piece(stream, bytes);
+        }
+        let mut written = 0;
+        while written < bytes.len() && self.insert() {
+            let rest = &bytes[written..];
+            let piece = &rest[..self.insertions.allowed(rest.len())];
+            let count = self.write_piece(stream, piece);
+            self.insertions.job_wrote(count);
+            written += count;
+            if count < piece.len() {
+                break;
+            }
+        }
+        written
+    }
+
+    fn write_piece(&mut self, stream: Stream, bytes: &[u8]) -> usize {
         if let destination @ Destination::Unopened = self.destination_mut(stream) {
             let opened = match stream {
                 Stream::Stdout => Sink::of(stdout().as_fd()),
@@ -153,6 +206,9 @@ impl Output {
 
     fn lose(&mut self, stream: Stream, error: Errno, bytes: &[u8]) -> usize {
         *self.destination_mut(stream) = Destination::Gone;
+        if stream == Stream::Tty {
+            self.insertions.clear();
+        }
         self.lost.push((stream, error));
         bytes.len()
     }

@@ -12,8 +12,12 @@ use crate::output::close_standard;
 
 /// What is acted upon when the bytes around it have been taken.
 enum Said {
-    Hello { generation: u64, fresh: bool },
-    MissingOutput(Stream, Option<u64>),
+    Hello {
+        generation: u64,
+        fresh: bool,
+    },
+    /// And at which place in the tty's stream it is to be said.
+    MissingOutput(Stream, Option<u64>, u64),
     LostInput(Stream, Option<u64>),
     Control(Control),
     Refused(String),
@@ -39,14 +43,17 @@ impl Session {
                     Event::Resumed { missing, lost_input } => {
                         for stream in Stream::ALL {
                             let (missing, lost) = (missing[stream as usize], lost_input[stream as usize]);
-                            said.extend((missing > 0).then_some(Said::MissingOutput(stream, Some(missing))));
+                            let at = output.end_of_tty(endpoint);
+                            said.extend((missing > 0).then_some(Said::MissingOutput(stream, Some(missing), at)));
                             said.extend((lost > 0).then_some(Said::LostInput(stream, Some(lost))));
                         }
                     }
                     Event::Control(Control::Gap(gap)) if gap.stream == Stream::Stdin => {
                         said.push(Said::LostInput(gap.stream, gap.bytes));
                     }
-                    Event::Control(Control::Gap(gap)) => said.push(Said::MissingOutput(gap.stream, gap.bytes)),
+                    Event::Control(Control::Gap(gap)) => {
+                        said.push(Said::MissingOutput(gap.stream, gap.bytes, output.end_of_tty(endpoint)));
+                    }
                     Event::Control(control) => said.push(Said::Control(control)),
                     Event::Refused(reason) => said.push(Said::Refused(reason)),
                 }
@@ -90,9 +97,9 @@ impl Session {
                     self.remind();
                 }
             }
-            Said::MissingOutput(stream, bytes) => {
+            Said::MissingOutput(stream, bytes, at) => {
                 if let Some(line) = self.gaps.output(stream, bytes) {
-                    self.tell(&line);
+                    self.tell_at(at, &line);
                 }
             }
             Said::LostInput(stream, bytes) => {

@@ -291,9 +291,14 @@ impl Session {
 
     /// A sentence for the person: on the terminal, never into a redirected descriptor.
     fn tell(&mut self, text: &str) {
+        self.tell_at(self.output.end_of_tty(&self.endpoint), text);
+    }
+
+    /// The same, at a place in what the job writes on the terminal.
+    fn tell_at(&mut self, at: u64, text: &str) {
         let text = printable(text);
         if self.plan.has_pty() {
-            self.output.say_on_tty(&format!("[queue: {text}]"));
+            self.output.say_on_tty(at, &format!("[queue: {text}]"));
         } else if io::stderr().is_terminal() {
             let _ = writeln!(io::stderr(), "queue: {text}");
         }
