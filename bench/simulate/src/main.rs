@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!(
-                "simulate: {message}\nusage: simulate scheduler [--seeds N] [--hosts N] [--quick]\n       simulate table [--quick]"
+                "simulate: {message}\nusage: simulate scheduler [--seeds N] [--hosts N] [--from ROW] [--quick]\n       simulate table [--quick]"
             );
             ExitCode::from(64)
         }

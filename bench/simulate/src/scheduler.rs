@@ -1,4 +1,4 @@
-//! `simulate scheduler [--seeds N] [--hosts N] [--quick]`: a discrete-event simulation of whole clusters.
+//! `simulate scheduler [--seeds N] [--hosts N] [--from ROW] [--quick]`: a discrete-event simulation of whole clusters.
 //!
 //! The dispatchers and admissions are those that ship (`queued::core`); simulated are
 //! machines, messages, news and time. What is printed stands, explained, in
@@ -19,12 +19,13 @@ use table::Plan;
 /// Prints the table, or says what is wrong with the arguments.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let mut arguments = arguments.iter().map(String::as_str);
-    let (mut seeds, mut hosts, mut plan) = (None, None, Plan::full());
+    let (mut seeds, mut hosts, mut first, mut plan) = (None, None, 1, Plan::full());
     while let Some(argument) = arguments.next() {
         match argument {
             "--quick" => plan = Plan::quick(),
             "--seeds" => seeds = Some(number(argument, arguments.next())?),
             "--hosts" => hosts = Some(number(argument, arguments.next())?),
+            "--from" => first = number(argument, arguments.next())?,
             other => return Err(format!("unknown argument {other:?}")),
         }
     }
@@ -32,6 +33,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     if let Some(hosts) = hosts {
         plan.only_clusters_of(hosts as usize);
     }
+    plan.begin_with(first as usize);
     table::print(&plan);
     Ok(())
 }

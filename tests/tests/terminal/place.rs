@@ -32,7 +32,8 @@ pub enum Kind {
     Bare,
     /// It runs it through queue on the host where the person sits.
     OwnHost,
-    /// The same on another host.
+    /// The same on another host, for which it takes root to make one.
+    #[cfg_attr(not(feature = "root"), expect(dead_code, reason = "without root there is one host"))]
     OtherHost,
 }
 
@@ -204,6 +205,7 @@ impl Place {
     ///
     /// # Panics
     /// When it fails.
+    #[cfg_attr(not(feature = "root"), expect(dead_code, reason = "without root there is one host"))]
     pub fn demo_cluster(&self, arguments: &[&str]) {
         let mut command = Command::new(demo_cluster());
         let done = command.env_clear().envs(self.demo_environment()).args(arguments).stdin(Stdio::null()).output();

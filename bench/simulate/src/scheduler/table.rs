@@ -49,6 +49,12 @@ impl Plan {
         self.cells.retain(|cell| cell.hosts == hosts);
     }
 
+    /// Leaves out the rows before the `first` one, counted from 1: a table that was interrupted is gone
+    /// on with.
+    pub fn begin_with(&mut self, first: usize) {
+        self.cells.drain(..(first - 1).min(self.cells.len()));
+    }
+
     /// Counted is at least one generation of jobs and three seconds, after two generations.
     fn jobs(&self, workload: &Workload) -> Jobs {
         let counted = (self.counted as f64).max(workload.running()).max(3.0 / workload.gap()) as usize;
