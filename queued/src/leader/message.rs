@@ -216,7 +216,8 @@ impl ToLeader {
             7 => {
                 let terminal = from.u8();
                 let length = usize::from(from.u8());
-                Self::Open { terminal, name: record.get(3..3 + length)?.to_vec() }
+                let name = record.get(3..3 + length).filter(|name| name.len() <= LONGEST_NAME)?;
+                Self::Open { terminal, name: name.to_vec() }
             }
             _ => return None,
         })
@@ -354,6 +355,13 @@ impl Decoder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_too_long_for_a_socket_is_no_message() {
+        let mut record = [7; RECORD];
+        record[2] = LONGEST_NAME as u8 + 1;
+        assert_eq!(ToLeader::decode(&record), None);
+    }
 
     #[test]
     fn every_message_survives_its_record() {
