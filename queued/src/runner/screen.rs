@@ -29,7 +29,20 @@ impl Screen {
     /// Takes output of the job.
     pub fn feed(&mut self, bytes: &[u8]) {
         let (rows, _) = self.parser.screen().size();
-        self.parser.process(&bytes[invisible(bytes, usize::from(rows.get()))..]);
+        // What the last piece may have begun ends here: a sequence, a character.
+        let (head, rest) = bytes.split_at(bytes.len().min(HEAD));
+        self.process(head);
+        self.process(&rest[invisible(rest, usize::from(rows.get()))..]);
+    }
+
+    /// A terminal ignores NUL wherever it comes, and the parser takes its time to.
+    fn process(&mut self, mut bytes: &[u8]) {
+        while let Some(start) = bytes.iter().position(|byte| *byte != 0) {
+            let rest = &bytes[start..];
+            let (visible, after) = rest.split_at(rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len()));
+            self.parser.process(visible);
+            bytes = after;
+        }
     }
 
     /// What shows the last line of this screen where something else stands, and nothing else.
@@ -79,6 +92,8 @@ fn bounded(size: &Size) -> (NonZero<u16>, NonZero<u16>) {
     (or(size.rows, const { NonZero::new(24).unwrap() }), or(size.columns, const { NonZero::new(80).unwrap() }))
 }
 
+/// Longer than any sequence but a string, which does not end without a control character.
+const HEAD: usize = 64;
 /// Shorter pieces are fed as they are.
 const WORTH_LOOKING: usize = 1024;
 
@@ -108,6 +123,18 @@ mod tests {
         assert!(invisible(long.as_bytes(), 5) > 15_000, "nothing was skipped");
         assert_eq!(screen.parser.screen().contents(), plain(&pieces));
         assert_eq!(plain(&[&screen.repaint()]), plain(&pieces));
+    }
+
+    #[test]
+    fn a_sequence_that_two_pieces_share_is_not_skipped_with_the_lines() {
+        let long = format!("1mred\r\n{}end\0s", "line\r\n".repeat(2000));
+        let pieces: [&[u8]; 2] = [b"\x1b[3", long.as_bytes()];
+        let (mut screen, mut parser) = (Screen::new(&SIZE), vt100::Parser::new(bounded(&SIZE).0, bounded(&SIZE).1, 0));
+        for piece in pieces {
+            screen.feed(piece);
+            parser.process(piece);
+        }
+        assert_eq!(screen.parser.screen().state_formatted(), parser.screen().state_formatted());
     }
 
     #[test]

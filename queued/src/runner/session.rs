@@ -441,6 +441,7 @@ impl Session {
             if !moved {
                 break;
             }
+            self.streams.pull_more(&mut self.leader, &mut self.endpoint, audience);
             self.transmit();
         }
     }

@@ -26,6 +26,8 @@ pub struct Streams {
     batching: [Batching; 4],
     /// More will come: after the job's end all is read at once.
     flows: bool,
+    /// The last read of the terminal gave as much as one can.
+    full_read: bool,
 }
 
 /// What the job writes, in the order of its importance to a person.
@@ -41,6 +43,7 @@ impl Streams {
             drained: [false; 4],
             batching: Default::default(),
             flows: true,
+            full_read: false,
         }
     }
 
@@ -123,6 +126,7 @@ impl Streams {
                     self.display.feed(&room[..count]);
                 }
                 endpoint.filled(stream, count);
+                self.full_read = stream == Stream::Tty && count >= FULL_READ;
                 true
             }
             Err(Errno::EAGAIN | Errno::EINTR) => false,
@@ -132,6 +136,17 @@ impl Streams {
                 self.drained[slot as usize] = true;
                 leader.close(slot);
                 false
+            }
+        }
+    }
+
+    /// Reads a bit more of a terminal that gave all that one read can, and is not asked for more than
+    /// what one record carries: each record costs both ends a system call.
+    pub fn pull_more(&mut self, leader: &mut LeaderLink, endpoint: &mut Endpoint, audience: Audience) {
+        for _ in 0..MORE_READS {
+            let goes_on = std::mem::take(&mut self.full_read);
+            if !goes_on || !self.pull(Slot::Tty, Stream::Tty, leader, endpoint, audience) {
+                return;
             }
         }
     }
@@ -234,3 +249,8 @@ fn reader_gone(stream: Stream, leader: &mut LeaderLink, endpoint: &mut Endpoint)
 fn has_something(descriptor: &OwnedFd) -> bool {
     matches!(sys::terminal::unread_output(descriptor.as_fd()), Ok(1..))
 }
+
+/// What the kernel gives of a terminal at once, but for the byte it keeps free.
+const FULL_READ: usize = 4095;
+/// With the first read, less than a TLS record.
+const MORE_READS: usize = 3;
