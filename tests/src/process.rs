@@ -1,17 +1,32 @@
 //! A program under test: its input and outputs are the test's, it has a deadline, and it never
 //! outlives its test.
 
-use std::io::{Read, Write};
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
 use crate::wait::until;
 
 /// How long anything may take that usually takes a moment. Machines are shared.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A pipe that takes nothing until somebody reads: whoever says something into it stands still.
+///
+/// # Panics
+/// When there are no descriptors.
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().expect("there are descriptors");
+    let blocking = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).expect("it is a pipe");
+    blocking(OFlag::O_NONBLOCK);
+    while nix::unistd::write(&writer, &[b'.'; 4096]).is_ok() {}
+    blocking(OFlag::empty());
+    (reader, writer)
+}
 
 /// A running program. Dropping it kills it.
 pub struct Process {

@@ -35,6 +35,7 @@ pub struct Connection {
     address: Address,
     state: State,
     is_first: bool,
+    was_answered: bool,
     /// What the next HELLO says; a session is started once.
     kind: HelloKind,
     generation: u64,
@@ -66,6 +67,7 @@ impl Connection {
             address,
             state: State::Down { until: now },
             is_first: true,
+            was_answered: false,
             kind: HelloKind::Start,
             generation: 0,
             pause: FIRST_PAUSE,
@@ -113,6 +115,12 @@ impl Connection {
         self.is_first
     }
 
+    /// Whether the runner has ever answered. Before that no input is read, which would be missing at
+    /// another place.
+    pub fn was_answered(&self) -> bool {
+        self.was_answered
+    }
+
     /// Whether frames flow, as far as one can know.
     pub fn has_contact(&self, endpoint: &Endpoint) -> bool {
         self.is_up(endpoint) && self.silence.since().is_none_or(|since| since.elapsed() < silence::PATIENCE)
@@ -141,6 +149,7 @@ impl Connection {
     /// The runner's HELLO has come.
     pub fn established(&mut self, generation: u64) {
         self.is_first = false;
+        self.was_answered = true;
         self.generation = generation;
         self.pause = FIRST_PAUSE;
         self.lost_at = None;

@@ -108,7 +108,10 @@ impl Session {
                 }
             }
             Said::Control(control) => self.obey(control),
-            Said::Refused(reason) if self.connection.is_first() => {
+            Said::Refused(reason)
+                if self.connection.is_first()
+                    || !self.connection.was_answered() && reason == wire::session::NOT_RELEASED =>
+            {
                 return Some(Ending::TurnedAway(reason));
             }
             Said::Refused(reason) => {

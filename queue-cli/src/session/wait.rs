@@ -15,11 +15,11 @@ impl Session {
     pub(super) fn wait(&mut self) -> Ready {
         let timeout = self.timeout();
         let reads_keys = self.in_foreground
-            && !self.connection.is_first()
+            && self.connection.was_answered()
             && self.terminal.as_ref().is_some_and(Terminal::is_raw)
             && self.keys.wants(&mut self.endpoint);
         // What was read for a runner that then turns us away would be missing elsewhere.
-        let reads_stdin = (!self.plan.reads_terminal || self.in_foreground) && !self.connection.is_first();
+        let reads_stdin = (!self.plan.reads_terminal || self.in_foreground) && self.connection.was_answered();
         let Self { endpoint, connection, signals, terminal, input, output, progress, .. } = self;
         let running = matches!(progress, Progress::Running);
         // A descriptor is polled only where something would be done about it: a hang-up is

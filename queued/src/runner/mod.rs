@@ -14,6 +14,7 @@ mod client_link;
 mod convert;
 mod departure;
 mod display;
+mod given_away;
 mod leader_link;
 mod maker;
 mod prepare;

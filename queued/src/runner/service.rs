@@ -169,7 +169,7 @@ impl Service {
                 if let Err(Arrival::Local { stream, .. }) =
                     self.shared.bring(&session, Arrival::Local { stream, handed })
                 {
-                    session::turn_away_here(stream);
+                    session::turn_away_here(stream, self.shared.given_away.why_not_here(&session));
                 }
             }
             Opening::Daemon if peer.uid == self.shared.options.daemon_uid => self.welcome(stream),
@@ -256,7 +256,7 @@ impl Service {
                 if let Some(descriptor) = descriptor {
                     let arrival = Arrival::Remote(TcpStream::from(descriptor));
                     if let Err(Arrival::Remote(stream)) = self.shared.bring(&session, arrival) {
-                        session::turn_away(&self.shared, stream);
+                        session::turn_away(&self.shared, stream, self.shared.given_away.why_not_here(&session));
                     }
                 }
             }

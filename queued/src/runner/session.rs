@@ -249,7 +249,7 @@ impl Session {
         match arrival {
             Arrival::Void => {
                 if let Phase::Reserved { .. } = self.phase {
-                    self.phase = Phase::Over;
+                    self.give_away();
                 }
             }
             Arrival::Local { stream, handed } => {
@@ -470,12 +470,20 @@ impl Session {
     }
 
     /// Carries out what is due by the clock.
+    /// Nobody has released the job. A client that still means to, perhaps with a connection open, is told
+    /// when it calls again.
+    fn give_away(&mut self) {
+        self.shared.given_away.add(&self.name);
+        self.phase = Phase::Over;
+    }
+
     fn keep_time(&mut self) {
         let now = Instant::now();
         self.idle.look(&mut self.endpoint, now);
         let nobody_comes = self.departure.is_final_at(self.client.lost).is_some_and(|at| at <= now);
         match self.phase {
-            Phase::Reserved { until } | Phase::Delivering { until } if until <= now => self.phase = Phase::Over,
+            Phase::Reserved { until } if until <= now => self.give_away(),
+            Phase::Delivering { until } if until <= now => self.phase = Phase::Over,
             Phase::Draining { .. } | Phase::Delivering { .. } if nobody_comes => self.phase = Phase::Over,
             Phase::Running => {
                 if let Some(signal) = self.departure.due(self.client.lost, now) {
@@ -512,8 +520,6 @@ fn push<'a>(polled: &mut Vec<PollFd<'a>>, descriptor: Option<BorrowedFd<'a>>, fl
     }
 }
 
-/// What a client is told that comes to the wrong place, or too late.
-const NOT_HERE: &str = "the session is not here: it has ended, or its host was restarted";
 /// A reservation that nobody released for so long is void.
 const UNRELEASED: Duration = Duration::from_secs(5);
 /// The end of a session is kept for a client that is away.
@@ -523,16 +529,16 @@ const READ_BUDGET: usize = 1 << 20;
 /// Rounds over the job's outputs before the client's side has its turn.
 const PIECES: usize = 8;
 
-/// Tells a client on this host whose session is not here any more, and closes.
-pub fn turn_away_here(stream: UnixStream) {
+/// Tells a client on this host why its session is not here, and closes.
+pub fn turn_away_here(stream: UnixStream, why: &str) {
     let mut endpoint = Endpoint::new(Side::Runner);
-    endpoint.refuse(NOT_HERE);
+    endpoint.refuse(why);
     // The buffer of a fresh connection takes it at once; a client that has gone needs no word.
     let _ = Link::plain(Socket::Unix(stream)).transmit(&mut endpoint);
 }
 
-/// Tells a client whose session is not here any more, then closes; bounded in time.
-pub fn turn_away(shared: &Arc<Shared>, stream: TcpStream) {
+/// Tells a client why its session is not here, then closes; bounded in time.
+pub fn turn_away(shared: &Arc<Shared>, stream: TcpStream, why: &'static str) {
     let config = shared.tls.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
     let Some(config) = config else {
         return;
@@ -542,7 +548,7 @@ pub fn turn_away(shared: &Arc<Shared>, stream: TcpStream) {
     let _ = std::thread::Builder::new().name("turn-away".into()).stack_size(256 * 1024).spawn(move || {
         let mut client = ClientLink::default();
         let mut endpoint = Endpoint::new(Side::Runner);
-        endpoint.refuse(NOT_HERE);
+        endpoint.refuse(why);
         client.turn_away(stream, config, &mut endpoint);
     });
 }

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use wire::identity::{SecretKey, Trust};
 
 use super::arrival::Arrival;
+use super::given_away::GivenAway;
 use super::maker::Maker;
 use super::{Options, session};
 use crate::link::{self, FromRunner, Held};
@@ -26,6 +27,8 @@ pub struct Shared {
     pub key: SecretKey,
     /// Ends TLS; absent until the daemon has brought the certificate.
     pub tls: RwLock<Option<Arc<ServerConfig>>>,
+    /// Sessions that were not released in time.
+    pub given_away: GivenAway,
     /// The host's name, as the daemon said.
     pub host: RwLock<String>,
     trust: Mutex<Option<(Stamp, Trust)>>,
@@ -52,6 +55,7 @@ impl Shared {
             maker,
             key: SecretKey::generate(),
             tls: RwLock::new(None),
+            given_away: GivenAway::default(),
             host: RwLock::new(String::new()),
             trust: Mutex::new(None),
             daemon: Mutex::new(None),

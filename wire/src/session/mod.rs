@@ -92,6 +92,10 @@ pub enum Stream {
     Tty = 4,
 }
 
+/// The runner's reason for REFUSED where the job was not released in time. Nothing has run and nothing
+/// will, whatever the client has sent meanwhile.
+pub const NOT_RELEASED: &str = "the job was not released within 5 s, and its place was given away";
+
 impl Stream {
     /// All streams in the order of their numbers.
     pub const ALL: [Self; STREAMS] = [Self::Control, Self::Stdin, Self::Stdout, Self::Stderr, Self::Tty];
