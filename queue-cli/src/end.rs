@@ -34,6 +34,17 @@ impl Ending {
         }
     }
 
+    /// The same as callers of rsh and ssh know it: 255 where no job has run. What the command's shell
+    /// would have said, that it is not there or not executable, stays.
+    pub fn into_rsh(self) -> Self {
+        match self {
+            Self::Failed(failure) if !matches!(failure.code, 126 | 127) => {
+                Self::Failed(Failure { code: 255, ..failure })
+            }
+            other => other,
+        }
+    }
+
     /// Ends this process. The terminal must have been restored.
     pub fn leave(self) -> ! {
         match self {

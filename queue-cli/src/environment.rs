@@ -15,6 +15,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use wire::ByteString;
 
+use crate::failure::Failure;
+
 /// Variables that are not copied to the job: names, and with `*` at the end all names that
 /// begin so.
 pub const DENIED: &[&str] = &[
@@ -79,6 +81,95 @@ pub const DENIED: &[&str] = &[
     "WATCHDOG_USEC",
 ];
 
+/// Which environment a job is to have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    base: Base,
+    /// `NAME=VALUE`, which win over the base.
+    set: Vec<OsString>,
+}
+
+/// What a job's environment begins with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Base {
+    /// The caller's, less the table.
+    #[default]
+    Copy,
+    /// That of a login on the host where the job runs.
+    Login,
+    /// Nearly none.
+    Clean,
+}
+
+impl Wish {
+    /// Takes one `--env`.
+    pub fn add(&mut self, wish: &OsStr) -> Result<(), Failure> {
+        match wish.as_bytes() {
+            b"copy" => self.base = Base::Copy,
+            b"login" => self.base = Base::Login,
+            b"clean" => self.base = Base::Clean,
+            setting if setting.iter().position(|byte| *byte == b'=').is_some_and(|at| at > 0) => {
+                self.set.push(wish.to_owned());
+            }
+            _ => {
+                return Err(Failure::usage(format!(
+                    "--env: copy, login, clean or NAME=VALUE is expected, not \"{}\"",
+                    wish.to_string_lossy()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The environment, out of the caller's.
+    pub fn fulfilled(&self, environment: impl Iterator<Item = (OsString, OsString)>) -> Vec<ByteString> {
+        let mut entries = for_job(environment.filter(|(name, _)| match self.base {
+            Base::Copy => true,
+            Base::Login | Base::Clean => {
+                let name = name.as_bytes();
+                KEPT_WHEN_CLEAN.iter().any(|kept| kept.as_bytes() == name) || name.starts_with(b"LC_")
+            }
+        }));
+        if self.base != Base::Copy {
+            entries.push(ByteString(CLEAN_PATH.to_vec()));
+        }
+        for setting in &self.set {
+            let setting = setting.as_bytes();
+            let name = setting.iter().position(|byte| *byte == b'=').map_or(setting, |at| &setting[..=at]);
+            entries.retain(|entry| !entry.0.starts_with(name));
+            entries.push(ByteString(setting.to_vec()));
+        }
+        entries
+    }
+
+    /// The command that finds itself in this environment: for a login the user's shell makes it.
+    pub fn command(&self, command: &[OsString]) -> Vec<OsString> {
+        if self.base != Base::Login {
+            return command.to_vec();
+        }
+        let shell = std::env::var_os("SHELL").filter(|shell| shell.as_bytes().starts_with(b"/"));
+        let shell = shell.unwrap_or_else(|| "/bin/sh".into());
+        let mut all: Vec<OsString> = vec![shell, "-l".into(), "-c".into()];
+        // What was set goes past the start-up files.
+        let set = self.set.len();
+        let settings = (1..=set).map(|number| format!("\"${{{number}}}\" ")).collect::<String>();
+        let shift = format!("shift {set}; ");
+        all.push(match set {
+            0 => "exec \"$@\"".into(),
+            _ => format!("export {settings}; {shift}exec \"$@\"").into(),
+        });
+        all.push("queue".into());
+        all.extend(self.set.iter().cloned());
+        all.extend(command.iter().cloned());
+        all
+    }
+}
+
+/// Kept with `--env clean` and `--env login`: who this is, and what the terminal can show.
+const KEPT_WHEN_CLEAN: &[&str] = &["COLORTERM", "HOME", "LANG", "LANGUAGE", "LOGNAME", "SHELL", "TERM", "TZ", "USER"];
+/// What a login begins with.
+const CLEAN_PATH: &[u8] = b"PATH=/usr/local/bin:/usr/bin:/bin";
+
 /// The job's environment as `NAME=VALUE` entries, in the order of the caller's.
 ///
 /// No length is checked here: the kernel has just let this very environment through
@@ -107,6 +198,24 @@ pub fn is_denied(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn entries(wishes: &[&str]) -> Vec<String> {
+        let mut wish = Wish::default();
+        wishes.iter().for_each(|one| wish.add(OsStr::new(one)).expect(one));
+        let caller = [("HOME", "/h"), ("PATH", "/x"), ("A", "1"), ("LC_ALL", "C"), ("AB", "2")];
+        let caller = caller.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        wish.fulfilled(caller).iter().map(|entry| String::from_utf8_lossy(&entry.0).into_owned()).collect()
+    }
+
+    #[test]
+    fn an_environment_is_copied_or_clean_and_what_is_set_wins() {
+        assert_eq!(entries(&[]), ["HOME=/h", "PATH=/x", "A=1", "LC_ALL=C", "AB=2"]);
+        assert_eq!(entries(&["A=3", "N="]), ["HOME=/h", "PATH=/x", "LC_ALL=C", "AB=2", "A=3", "N="]);
+        let clean = ["HOME=/h", "LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin"];
+        assert_eq!(entries(&["clean"]), clean);
+        assert_eq!(entries(&["clean", "PATH=/p"]), ["HOME=/h", "LC_ALL=C", "PATH=/p"]);
+        assert!(Wish::default().add(OsStr::new("=x")).is_err() && Wish::default().add(OsStr::new("bogus")).is_err());
+    }
 
     #[test]
     fn what_the_table_names_stays_behind_and_the_rest_goes_along() {

@@ -11,16 +11,15 @@ use wire::api::HostChoice;
 use wire::job::{Job, Limit};
 
 use crate::arguments::Run;
-use crate::environment;
 use crate::failure::{Failure, words};
 use crate::modes::Plan;
 
 /// Describes the job for `run`.
 pub fn describe(run: &Run, plan: &Plan, home: String) -> Result<Job, Failure> {
     Ok(Job {
-        argv: run.command.iter().cloned().map(ByteString::from).collect(),
-        environment: environment::for_job(env::vars_os()),
-        directory: ByteString::from(working_directory()?.into_os_string()),
+        argv: run.environment.command(&run.command).into_iter().map(ByteString::from).collect(),
+        environment: run.environment.fulfilled(env::vars_os()),
+        directory: ByteString::from(directory(run)?.into_os_string()),
         umask: umask(),
         nice: sys::limits::nice(),
         limits: sys::limits::soft_limits().into_iter().map(|(name, soft)| Limit { name, soft }).collect(),
@@ -42,6 +41,15 @@ fn umask() -> u32 {
     let mask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::sys::stat::umask(mask);
     mask.bits()
+}
+
+/// Where the job runs: what was said is meant from here.
+fn directory(run: &Run) -> Result<PathBuf, Failure> {
+    match &run.directory {
+        Some(directory) if directory.is_absolute() => Ok(directory.clone()),
+        Some(directory) => Ok(working_directory()?.join(directory)),
+        None => working_directory(),
+    }
 }
 
 /// The working directory, by the name that the person gave it where that still is its name:

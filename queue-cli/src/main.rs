@@ -39,11 +39,13 @@ use end::Ending;
 use failure::Failure;
 
 fn main() {
-    let ending = match arguments::parse(std::env::args_os().collect()) {
+    let arguments = std::env::args_os().collect::<Vec<_>>();
+    let is_qsh = arguments::is_qsh(&arguments);
+    let ending = match arguments::parse(arguments) {
         Ok(invocation) => carry_out(invocation).unwrap_or_else(Ending::Failed),
         Err(failure) => Ending::Failed(failure),
     };
-    ending.leave()
+    if is_qsh { ending.into_rsh().leave() } else { ending.leave() }
 }
 
 fn carry_out(invocation: Invocation) -> Result<Ending, Failure> {

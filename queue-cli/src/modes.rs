@@ -32,6 +32,8 @@ pub struct Plan {
     pub full: bool,
     /// Standard input is the terminal here and a pipe for the job.
     pub reads_terminal: bool,
+    /// The end waits for children of the job that still hold its output, as rsh's and ssh's does.
+    pub drains: bool,
 }
 
 /// How raw the local terminal is made for a job.
@@ -67,7 +69,7 @@ impl Plan {
         let has_pty = descriptors.contains(&Descriptor::Pty);
         let eager = full || has_pty && matches!(pty, Pty::Full | Pty::Half);
         let reads_terminal = here[0] == Here::Controlling && descriptors[0] == Descriptor::Pipe;
-        Self { descriptors, offered, eager, full, reads_terminal }
+        Self { descriptors, offered, eager, full, reads_terminal, drains: false }
     }
 
     /// How raw the local terminal is to be.

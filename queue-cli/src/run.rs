@@ -3,9 +3,9 @@
 use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use wire::api::Placement;
+use wire::api::{HostChoice, Placement};
 use wire::identity::SecretKey;
-use wire::session::{Endpoint, Side};
+use wire::session::{Endpoint, Side, Stream};
 
 use crate::arguments::Run;
 use crate::connection::{Connection, Unreached};
@@ -14,15 +14,20 @@ use crate::end::Ending;
 use crate::failure::{Failure, printable, words};
 use crate::job;
 use crate::modes::{Here, Plan};
+use crate::output::close_standard;
 use crate::place::Submission;
 use crate::session::Session;
 use crate::terminal::Terminal;
 
 /// Runs the command; returns how this process is to end.
 pub fn run(run: &Run) -> Result<Ending, Failure> {
+    if run.null_input {
+        close_standard(&[Stream::Stdin]);
+    }
     let here = [look_at(stdin()), look_at(stdout()), look_at(stderr())];
-    let plan = Plan::new(run.pty, here);
+    let plan = Plan { drains: run.drains, ..Plan::new(run.pty, here) };
     let daemon = Daemon::of_user();
+    let run = &at_home(run, daemon.host());
     let job = job::describe(run, &plan, daemon.host())?;
     let mut submission = Submission::new(&daemon, run, job)?;
     // What did not come to a release. Nothing has run there, so another place may be asked for.
@@ -47,6 +52,17 @@ pub fn run(run: &Run) -> Result<Ending, Failure> {
             submission.exclude(placement.host);
         }
     }
+}
+
+/// `localhost` is what every host calls itself.
+fn at_home(run: &Run, own: String) -> Run {
+    let mut run = run.clone();
+    if let HostChoice::Only(host) | HostChoice::Rather(host) = &mut run.choice
+        && host == "localhost"
+    {
+        *host = own;
+    }
+    run
 }
 
 enum Attached {

@@ -6,15 +6,20 @@
 //! in the next release must not run as a program in this one.
 
 mod explain;
+mod qsh;
 mod surface;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::ArgMatches;
 use wire::api::{HostChoice, OnFull};
 
+use crate::environment::Wish;
 use crate::failure::Failure;
 use crate::modes::Pty;
+pub use qsh::is_qsh;
+
 use explain::explain;
 use surface::command;
 
@@ -44,7 +49,7 @@ pub struct Listing {
 }
 
 /// A command and how to run it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// `-h`, `-H` or neither.
     pub choice: HostChoice,
@@ -56,12 +61,23 @@ pub struct Run {
     pub on_full: OnFull,
     /// `--verbose`.
     pub verbose: bool,
+    /// `--chdir`; else the working directory.
+    pub directory: Option<PathBuf>,
+    /// `--env`.
+    pub environment: Wish,
+    /// `qsh -n`: the null device instead of standard input.
+    pub null_input: bool,
+    /// What children of the job write after its end belongs to it, for a while: `qsh`.
+    pub drains: bool,
     /// Never empty.
     pub command: Vec<OsString>,
 }
 
 /// Reads the arguments, the program's name among them.
 pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Failure> {
+    if is_qsh(&arguments) {
+        return qsh::parse(&arguments[1..]);
+    }
     let matches = match command().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) => return explain(&error, &arguments),
@@ -119,7 +135,14 @@ fn run(matches: &ArgMatches) -> Result<Run, Failure> {
         Some("local") => OnFull::Local,
         _ => OnFull::Wait,
     };
-    Ok(Run { choice, queue, pty, on_full, verbose: matches.get_flag("verbose"), command })
+    let mut environment = Wish::default();
+    for wish in matches.get_many::<OsString>("env").unwrap_or_default() {
+        environment.add(wish)?;
+    }
+    let directory = matches.get_one::<OsString>("chdir").map(PathBuf::from);
+    let verbose = matches.get_flag("verbose");
+    let (null_input, drains) = (false, false);
+    Ok(Run { choice, queue, pty, on_full, verbose, directory, environment, null_input, drains, command })
 }
 
 fn checked_host(host: &str) -> Result<String, Failure> {

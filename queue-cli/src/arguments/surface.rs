@@ -60,6 +60,12 @@ pub fn command() -> Command {
                 .value_parser(["wait", "fail", "local"])
                 .hide_possible_values(true)
                 .help("No slot free: wait (default), fail (exit 75) or local"),
+            value("chdir").value_name("DIR").value_parser(ValueParser::os_string()).help("Run it in this directory"),
+            value("env")
+                .value_name("WHAT")
+                .action(ArgAction::Append)
+                .value_parser(ValueParser::os_string())
+                .help("Environment: copy (default), login or clean; or NAME=VALUE"),
             flag("verbose").help("Say on which host it runs, and why"),
             Arg::new("help").long("help").action(ArgAction::Help).help("This text"),
             Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Version and warranty"),

@@ -143,7 +143,8 @@ impl Session {
 
     fn release(&mut self) {
         self.in_foreground = self.terminal.as_ref().is_some_and(Terminal::is_ours);
-        let mut info = StartInfo::default();
+        let drain = if self.plan.drains { DRAIN } else { Duration::ZERO };
+        let mut info = StartInfo { drain_ms: drain.as_millis() as u32, ..StartInfo::default() };
         if let Some(terminal) = self.terminal.as_mut().filter(|_| self.plan.has_pty()) {
             info.size = terminal.size();
             info.modes = terminal.modes();
@@ -305,6 +306,8 @@ impl Session {
     }
 }
 
+/// How long children of a job may still write to it after its end, where that is waited for.
+const DRAIN: Duration = Duration::from_secs(10);
 /// How long it may take to tell the runner that all has arrived.
 const CLOSING: Duration = Duration::from_secs(1);
 /// How long a client without a terminal looks for its lost runner.

@@ -94,6 +94,8 @@ struct Session {
     departure: Departure,
     /// The leader that was ready is in use: the next job wants one, too.
     needs_successor: bool,
+    /// How long the end waits for children of the job that still hold its output.
+    drain: Duration,
 }
 
 enum Phase {
@@ -106,6 +108,8 @@ enum Phase {
     /// The job has ended; its last output is being read, then this is said.
     Draining {
         last: Control,
+        /// So long the job's children may still write.
+        until: Instant,
     },
     /// Everything was said; kept until the client has it.
     Delivering {
@@ -144,6 +148,7 @@ impl Session {
             generation: 0,
             departure: Departure::new(has_terminal),
             needs_successor: false,
+            drain: Duration::ZERO,
         }
     }
 
@@ -186,7 +191,8 @@ impl Session {
     /// Waits until something can be done; says where.
     fn wait(&mut self, wake: &EventFd) -> Ready {
         let (connected, audience) = (self.client.is_connected(), self.client.audience(&self.endpoint));
-        let busy = matches!(self.phase, Phase::Running);
+        let busy = matches!(self.phase, Phase::Running)
+            || matches!(self.phase, Phase::Draining { until, .. } if until > Instant::now());
         let timeout = self.timeout();
         let wanted = OUTPUTS
             .map(|(slot, stream)| busy && self.streams.wants(slot, stream, &self.leader, &mut self.endpoint, audience));
@@ -232,7 +238,10 @@ impl Session {
             Phase::Reserved { until } => Some(until),
             Phase::Delivering { until } => Some(final_at.map_or(until, |at| at.min(until))),
             Phase::Running => self.departure.deadline(self.client.lost),
-            Phase::Draining { .. } => final_at,
+            Phase::Draining { until, .. } => {
+                let waits = until > Instant::now();
+                final_at.into_iter().chain(waits.then_some(until)).min()
+            }
             Phase::Over => None,
         };
         let look = match self.phase {
@@ -367,6 +376,7 @@ impl Session {
     }
 
     fn release(&mut self, info: &wire::session::StartInfo) {
+        self.drain = Duration::from_millis(u64::from(info.drain_ms)).min(LONGEST_DRAIN);
         self.streams.resize(&convert::size(&info.size.unwrap_or_default()), &self.leader);
         if let Some(modes) = &info.modes {
             self.streams.set_modes(&convert::modes(modes), &self.leader);
@@ -413,7 +423,7 @@ impl Session {
 
     fn ended(&mut self, last: Control, busy: f64) {
         if let Phase::Reserved { .. } | Phase::Running = self.phase {
-            self.phase = Phase::Draining { last };
+            self.phase = Phase::Draining { last, until: Instant::now() + self.drain };
             self.shared.ended(&self.name, busy);
         }
     }
@@ -448,10 +458,11 @@ impl Session {
 
     /// Says the end when all output is on its way, and leaves when the client has everything.
     fn conclude(&mut self) {
-        if let Phase::Draining { last } = &self.phase {
-            let last = last.clone();
+        if let Phase::Draining { last, until } = &self.phase {
+            let (last, until) = (last.clone(), *until);
             let audience = self.client.audience(&self.endpoint);
-            let all = self.streams.drain(&mut self.leader, &mut self.endpoint, audience);
+            let patient = until > Instant::now();
+            let all = self.streams.drain(&mut self.leader, &mut self.endpoint, audience, patient);
             if all && self.endpoint.control(&last).is_ok() {
                 self.phase = Phase::Delivering { until: Instant::now() + KEEP_END };
             }
@@ -522,6 +533,8 @@ fn push<'a>(polled: &mut Vec<PollFd<'a>>, descriptor: Option<BorrowedFd<'a>>, fl
 
 /// A reservation that nobody released for so long is void.
 const UNRELEASED: Duration = Duration::from_secs(5);
+/// However long a client wants the end to wait for writers.
+const LONGEST_DRAIN: Duration = Duration::from_secs(600);
 /// The end of a session is kept for a client that is away.
 const KEEP_END: Duration = Duration::from_secs(3600);
 /// Bytes read from the client before the job's side has its turn.

@@ -153,23 +153,36 @@ impl Streams {
 
     /// After the job's end: reads what is there. Returns true when all of it is in the endpoint;
     /// false when a window is full and the client must take some first.
-    pub fn drain(&mut self, leader: &mut LeaderLink, endpoint: &mut Endpoint, audience: Audience) -> bool {
+    /// `patient`: pipes that children of the job hold are not at their end yet.
+    pub fn drain(
+        &mut self,
+        leader: &mut LeaderLink,
+        endpoint: &mut Endpoint,
+        audience: Audience,
+        patient: bool,
+    ) -> bool {
         self.display.give_up_repaint();
         self.flows = false;
+        let mut all = true;
         for (slot, stream) in OUTPUTS {
             while !self.drained[slot as usize] && leader.slot(slot).is_some() {
-                if self.pull(slot, stream, leader, endpoint, audience) {
+                if self.pull(slot, stream, leader, endpoint, audience) || self.drained[slot as usize] {
                     continue;
                 }
                 if !endpoint.has_room(stream) && leader.slot(slot).is_some_and(has_something) {
                     return false;
+                }
+                // The terminal's leader has hung it up.
+                if patient && stream != Stream::Tty {
+                    all = false;
+                    break;
                 }
                 // What children write later is not the job's.
                 self.drained[slot as usize] = true;
                 endpoint.finish(stream);
             }
         }
-        true
+        all
     }
 
     /// Takes input of the client for the job: written as far as possible, the rest kept.

@@ -73,7 +73,7 @@ fn a_terminal_has_the_clients_size_and_is_the_controlling_one() {
     let session = host.prepare(job, warrant).expect("a good job");
     let mut client = host.client(&session, &[]);
     let size = Size { rows: 33, columns: 77, x_pixels: 0, y_pixels: 0 };
-    client.start(StartInfo { size: Some(size), modes: None, foreground: true });
+    client.start(StartInfo { size: Some(size), modes: None, foreground: true, ..StartInfo::default() });
     let seen = client.see_it_through();
     assert_eq!(text(&seen.tty), "33 77\r\nis a tty\r\n");
 }
@@ -90,7 +90,7 @@ fn keys_that_come_with_new_modes_and_the_foreground_are_read_with_both() {
         let mut client = host.client(&session, &[]);
         let cooked = modes();
         let raw = Modes { input: 0, local: 0, ..cooked.clone() };
-        client.start(StartInfo { size: None, modes: Some(raw), foreground: false });
+        client.start(StartInfo { size: None, modes: Some(raw), foreground: false, ..StartInfo::default() });
         assert!(client.until(|seen| text(&seen.tty).contains("ready")));
         client.endpoint.control(&Control::Modes(cooked)).expect("room");
         client.endpoint.control(&Control::Foreground(true)).expect("room");
@@ -110,7 +110,7 @@ fn a_stop_key_right_behind_a_continue_is_not_undone_by_it() {
     let warrant = host.warrant(&job);
     let session = host.prepare(job, warrant).expect("a good job");
     let mut client = host.client(&session, &[]);
-    client.start(StartInfo { size: None, modes: Some(modes()), foreground: true });
+    client.start(StartInfo { size: None, modes: Some(modes()), foreground: true, ..StartInfo::default() });
     client.send(Stream::Tty, b"\x1a");
     for round in 1..30 {
         let stops = |seen: &Seen| seen.control.iter().filter(|said| matches!(said, Control::Stopped(_))).count();
@@ -167,7 +167,7 @@ fn stop_and_continue_are_told() {
     let warrant = host.warrant(&job);
     let session = host.prepare(job, warrant).expect("a good job");
     let mut client = host.client(&session, &[]);
-    client.start(StartInfo { size: None, modes: None, foreground: true });
+    client.start(StartInfo { size: None, modes: None, foreground: true, ..StartInfo::default() });
     assert!(client.until(|seen| seen.control.contains(&Control::Stopped("TSTP".into()))));
     client.endpoint.control(&Control::Signal("CONT".into())).expect("room");
     // The job waits for its line: the end of a job may overtake the word that it went on.
@@ -183,7 +183,7 @@ fn a_background_reader_stops_until_it_is_made_foreground() {
     let warrant = host.warrant(&job);
     let session = host.prepare(job, warrant).expect("a good job");
     let mut client = host.client(&session, &[]);
-    client.start(StartInfo { size: None, modes: None, foreground: false });
+    client.start(StartInfo { size: None, modes: None, foreground: false, ..StartInfo::default() });
     assert!(client.until(|seen| seen.control.contains(&Control::Stopped("TTIN".into()))));
     client.endpoint.control(&Control::Foreground(true)).expect("room");
     client.endpoint.control(&Control::Signal("CONT".into())).expect("room");

@@ -8,6 +8,7 @@ mod flow;
 mod impostors;
 mod membership;
 mod outsider;
+mod qsh;
 mod restarts;
 mod running;
 mod strangers;

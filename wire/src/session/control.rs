@@ -62,6 +62,13 @@ pub struct StartInfo {
     /// Whether the client is in the foreground of its terminal.
     #[serde(default)]
     pub foreground: bool,
+    /// How long the end waits for children of the job that still hold its output, milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drain_ms: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A terminal's size.

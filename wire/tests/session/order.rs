@@ -15,6 +15,7 @@ pub fn start() -> Control {
         size: Some(Size { rows: 24, columns: 80, ..Size::default() }),
         modes: None,
         foreground: true,
+        drain_ms: 10_000,
     })
 }
 
