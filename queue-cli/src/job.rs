@@ -2,6 +2,7 @@
 //! would have inherited.
 
 use std::env;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,16 @@ use crate::modes::Plan;
 
 /// Describes the job for `run`.
 pub fn describe(run: &Run, plan: &Plan, home: String) -> Result<Job, Failure> {
+    let here = working_directory();
+    let mut environment = run.environment.fulfilled(env::vars_os());
+    if let Ok(here) = &here {
+        let entry = [b"QUEUE_SUBMIT_DIR=", here.as_os_str().as_bytes()].concat();
+        environment.push(ByteString(entry));
+    }
     Ok(Job {
         argv: run.environment.command(&run.command).into_iter().map(ByteString::from).collect(),
-        environment: run.environment.fulfilled(env::vars_os()),
-        directory: ByteString::from(directory(run)?.into_os_string()),
+        environment,
+        directory: ByteString::from(directory(run, here)?.into_os_string()),
         umask: umask(),
         nice: sys::limits::nice(),
         limits: sys::limits::soft_limits().into_iter().map(|(name, soft)| Limit { name, soft }).collect(),
@@ -44,11 +51,11 @@ fn umask() -> u32 {
 }
 
 /// Where the job runs: what was said is meant from here.
-fn directory(run: &Run) -> Result<PathBuf, Failure> {
+fn directory(run: &Run, here: Result<PathBuf, Failure>) -> Result<PathBuf, Failure> {
     match &run.directory {
         Some(directory) if directory.is_absolute() => Ok(directory.clone()),
-        Some(directory) => Ok(working_directory()?.join(directory)),
-        None => working_directory(),
+        Some(directory) => Ok(here?.join(directory)),
+        None => here,
     }
 }
 

@@ -54,6 +54,8 @@ fn variables(job: &Job, job_id: u64, host: &str) -> Vec<ByteString> {
         ("QUEUE_QUEUE", job.queue.clone()),
         ("QUEUE_HOST", host.to_owned()),
         ("QUEUE_HOME_HOST", job.home.clone()),
+        ("QUEUE_SUBMIT_HOST", job.home.clone()),
+        ("QUEUE_ATTEMPT", "1".to_owned()),
     ]
     .into_iter()
     .map(|(name, value)| ByteString(format!("{name}={value}").into_bytes()))

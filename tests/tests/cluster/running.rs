@@ -190,6 +190,8 @@ fn variables_of_this_login_stay_here_and_the_jobs_own_are_told() {
     assert_eq!(variable("QUEUE"), Some("i"));
     assert_eq!(variable("QUEUE_QUEUE"), Some("now"));
     assert_eq!((variable("QUEUE_HOST"), variable("QUEUE_HOME_HOST")), (Some("bluefish"), Some("redfish")));
+    assert_eq!((variable("QUEUE_SUBMIT_HOST"), variable("QUEUE_ATTEMPT")), (Some("redfish"), Some("1")));
+    assert_eq!(variable("QUEUE_SUBMIT_DIR"), variable("PWD"));
     assert!(variable("QUEUE_JOB_ID").is_some_and(|id| id.parse::<u64>().is_ok()), "{environment}");
 }
 
