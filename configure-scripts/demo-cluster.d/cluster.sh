@@ -33,6 +33,7 @@ check_cluster_name() {
 # The directory is in a place where all may write: it must be ours alone.
 make_base() {
     mkdir -m 700 "$base" 2>/dev/null || true
+    [[ -e $base || -L $base ]] || return 1 # gone again
     [[ -d $base && ! -L $base && -O $base ]] || refuse $FAILED "$base is not a directory of your own"
     chmod 700 "$base"
 }
@@ -49,8 +50,10 @@ lock_directory() { # DIRECTORY
 
 # Claims the cluster's name and the lowest free number, or refuses.
 create_cluster() {
-    make_base
-    lock_directory "$base" || refuse $FAILED "$base vanished"
+    # The last cluster's `down` may take the base along in between.
+    until
+        make_base && lock_directory "$base"
+    do :; done
     mkdir "$cluster" 2>/dev/null ||
         refuse $FAILED "cluster $name is there already, perhaps half made; \`demo-cluster down\` removes it"
     local number used=" "
@@ -77,8 +80,8 @@ remove_cluster() {
         end_hosts "$grave"
         rm -rf "$grave"
     done
-    # The last one takes the base along; rmdir refuses when there are others.
-    rmdir "$base" 2>/dev/null || true
+    # The last one takes the base along, never between the steps of an `up`; rmdir refuses when there are others.
+    (lock_directory "$base" && rmdir "$base") 2>/dev/null || true
 }
 
 require_cluster() {
