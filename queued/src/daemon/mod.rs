@@ -10,6 +10,7 @@ pub mod cluster;
 mod hosting;
 mod ids;
 mod load;
+mod newcomer;
 mod peers;
 mod placing;
 mod port;
@@ -66,6 +67,10 @@ pub struct Daemon {
     peers: Peers,
     /// Something has a new deadline.
     rearmed: Notify,
+    /// The table of hosts has changed.
+    heard: Notify,
+    /// When this life began.
+    started: Millis,
 }
 
 impl Daemon {

@@ -73,7 +73,10 @@ impl Peers {
             }
             // Read where the exchange came in.
             Action::Answer { .. } => {}
-            Action::Changed => daemon.placing.refresh(&daemon),
+            Action::Changed => {
+                daemon.placing.refresh(&daemon);
+                daemon.heard.notify_waiters();
+            }
             Action::Incarnation(incarnation) => daemon.keep_incarnation(incarnation),
             Action::Expelled => tracing::error!("this host was removed from the cluster"),
         }

@@ -9,16 +9,17 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use wire::api::{Refusal, RefusalKind, SessionAnswer, SessionRequest};
 use wire::identity::Kind;
 
-use super::Daemon;
 use super::server::{Answer, Lines, json, respond};
+use super::{Daemon, newcomer};
 use crate::core::names::JobId;
 
 /// Places a job of the user `uid` and answers.
-pub async fn open(daemon: &Rc<Daemon>, uid: u32, request: SessionRequest) -> Response<Answer> {
-    let refused = |message: String| {
-        let line = json(&SessionAnswer::Refused(Refusal { kind: RefusalKind::Failed, message })).unwrap_or_default();
+pub async fn open(daemon: &Rc<Daemon>, uid: u32, mut request: SessionRequest) -> Response<Answer> {
+    let refusal = |refusal: Refusal| {
+        let line = json(&SessionAnswer::Refused(refusal)).unwrap_or_default();
         respond(StatusCode::OK, Answer::whole(line))
     };
+    let refused = |message: String| refusal(Refusal { kind: RefusalKind::Failed, message });
     if !daemon.serves(uid) {
         return refused(format!("this daemon serves uid {} only", sys::credentials::own_uid()));
     }
@@ -29,6 +30,9 @@ pub async fn open(daemon: &Rc<Daemon>, uid: u32, request: SessionRequest) -> Res
     };
     if certificate.is_none() && request.warrant.certificate.is_none() {
         return refused("the warrant has no certificate; the voucher gives one".to_owned());
+    }
+    if let Err(unknown) = newcomer::know(daemon, &mut request.choice).await {
+        return refusal(unknown);
     }
     let id = match daemon.ids.next() {
         Ok(number) => JobId(number),

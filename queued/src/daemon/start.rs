@@ -223,6 +223,8 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
         settings: RefCell::new(settings),
         standing: RefCell::new(standing),
         rearmed: tokio::sync::Notify::new(),
+        heard: tokio::sync::Notify::new(),
+        started: Millis::from(sys::host::since_boot()),
         host,
         places,
         runners,

@@ -260,3 +260,21 @@ fn fifo(cluster: &Cluster, name: &str) -> std::path::PathBuf {
 fn write_to(fifo: &Path, line: &str) {
     std::fs::write(fifo, format!("{line}\n")).expect("a job reads it");
 }
+
+#[test]
+fn a_daemon_that_has_just_started_waits_for_its_peers_before_it_says_that_a_host_is_unknown() {
+    let cluster = Cluster::up(2);
+    cluster.until_all_are_open();
+    for (home, host) in [("redfish", "bluefish"), ("bluefish", "redfish")] {
+        cluster.kill(home, "daemon");
+        assert_eq!(cluster.queue(home, &["-n", "-h", host, "--", "hostname"]).success().text(), host);
+    }
+    cluster.crash("redfish");
+    cluster.kill("bluefish", "daemon");
+    let ended = cluster.queue("bluefish", &["-n", "-h", "redfish", "--", "true"]);
+    assert_eq!(ended.code(), Some(125));
+    let words = "queue: \"redfish\" is not known: no peer has answered since queued started";
+    assert!(ended.errors().starts_with(words), "{}", ended.errors());
+    let rather = cluster.queue("bluefish", &["-n", "-H", "redfish", "--", "hostname"]);
+    assert_eq!(rather.success().text(), "bluefish");
+}
