@@ -10,6 +10,7 @@ pub mod cluster;
 mod hosting;
 mod ids;
 mod load;
+mod memory;
 mod newcomer;
 mod peers;
 mod placing;
@@ -67,6 +68,7 @@ pub struct Daemon {
     peers: Peers,
     /// Something has a new deadline.
     rearmed: Notify,
+    memory: memory::Memory,
     /// The table of hosts has changed.
     heard: Notify,
     /// When this life began.
@@ -238,6 +240,7 @@ impl Daemon {
             let table_due = due(self.table.borrow().next_deadline());
             if table_due || due(measure) {
                 self.publish();
+                self.memory.keep(now, || self.host_rows());
             }
             if table_due {
                 self.table_event(Event::Deadline);

@@ -22,6 +22,7 @@ pub async fn know(daemon: &Rc<Daemon>, choice: &mut HostChoice) -> Result<(), Re
         let settings = daemon.settings.borrow();
         (settings.peers.clone().unwrap_or_default(), settings.listen.is_some())
     };
+    let remembered: Vec<HostName> = daemon.memory.names().cloned().collect();
     loop {
         let heard = daemon.heard.notified();
         let known: Vec<HostName> = daemon.host_rows().into_iter().map(|row| HostName::from(row.record.host)).collect();
@@ -30,18 +31,21 @@ pub async fn know(daemon: &Rc<Daemon>, choice: &mut HostChoice) -> Result<(), Re
             return Ok(());
         }
         if age >= PATIENCE {
-            if known.len() > 1 || peers.is_empty() {
+            let is_remembered = listens && choose::host_named(name, &remembered).is_ok();
+            if !is_remembered && (known.len() > 1 || peers.is_empty()) {
                 return Ok(());
             }
             if let HostChoice::Rather(_) = choice {
                 *choice = HostChoice::Any;
                 return Ok(());
             }
-            let message = format!(
-                "\"{name}\" is not known: no peer has answered since queued started {} s ago ({})",
-                age.as_secs(),
-                peers.join(", ")
-            );
+            let seconds = age.as_secs();
+            let message = if is_remembered {
+                format!("{name} has not been heard of since queued started {seconds} s ago")
+            } else {
+                let peers = peers.join(", ");
+                format!("\"{name}\" is not known: no peer has answered since queued started {seconds} s ago ({peers})")
+            };
             return Err(Refusal { kind: RefusalKind::Failed, message });
         }
         // Until something is heard, or for the rest of the time.

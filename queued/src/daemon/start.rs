@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::authority::Standing;
 use super::hosting::Hosting;
 use super::ids::Ids;
+use super::memory::Memory;
 use super::peers::Peers;
 use super::placing::Placing;
 use super::runners::Runners;
@@ -203,11 +204,10 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
     let runners = Rc::new(Runners::new(places.clone(), host.clone(), settings.starter.clone(), words));
     let own = HostName::from(host.as_str());
     let now = Millis::from(sys::host::since_boot());
-    let table = Table::new(
-        OwnHost { name: host.clone(), address: address.clone(), incarnation },
-        settings.peers.clone().unwrap_or_default(),
-        unix_us,
-    );
+    let memory = Memory::of(&places.state);
+    let mut peers = settings.peers.clone().unwrap_or_default();
+    peers.extend(memory.addresses().map(str::to_owned));
+    let table = Table::new(OwnHost { name: host.clone(), address: address.clone(), incarnation }, peers, unix_us);
     let daemon = Rc::new(Daemon {
         ids: Ids::open(&places.state)?,
         hosting: Hosting::new(settings.speed.unwrap_or(1.0), now),
@@ -223,6 +223,7 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
         settings: RefCell::new(settings),
         standing: RefCell::new(standing),
         rearmed: tokio::sync::Notify::new(),
+        memory,
         heard: tokio::sync::Notify::new(),
         started: Millis::from(sys::host::since_boot()),
         host,

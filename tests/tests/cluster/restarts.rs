@@ -273,8 +273,27 @@ fn a_daemon_that_has_just_started_waits_for_its_peers_before_it_says_that_a_host
     cluster.kill("bluefish", "daemon");
     let ended = cluster.queue("bluefish", &["-n", "-h", "redfish", "--", "true"]);
     assert_eq!(ended.code(), Some(125));
-    let words = "queue: \"redfish\" is not known: no peer has answered since queued started";
+    let words = "queue: redfish has not been heard of since queued started";
     assert!(ended.errors().starts_with(words), "{}", ended.errors());
     let rather = cluster.queue("bluefish", &["-n", "-H", "redfish", "--", "hostname"]);
     assert_eq!(rather.success().text(), "bluefish");
+    // Without any memory nothing can be said of the name.
+    cluster.kill("bluefish", "daemon");
+    std::fs::remove_file(cluster.state("bluefish").join("hosts")).expect("it was written");
+    let ended = cluster.queue("bluefish", &["-n", "-h", "redfish", "--", "true"]);
+    let words = "queue: \"redfish\" is not known: no peer has answered since queued started";
+    assert!(ended.code() == Some(125) && ended.errors().starts_with(words), "{}", ended.errors());
+}
+
+#[test]
+fn a_daemon_whose_only_peer_is_away_finds_the_others_again() {
+    let cluster = Cluster::up(3);
+    cluster.until_all_are_open();
+    let hosts = cluster.state("onefish").join("hosts");
+    let remembers = || std::fs::read_to_string(&hosts).is_ok_and(|text| text.lines().count() == 2).then_some(());
+    until("onefish remembers both", PATIENCE, remembers);
+    // Both others have it as their peer.
+    cluster.crash("redfish");
+    cluster.kill("onefish", "daemon");
+    assert_eq!(cluster.queue("onefish", &["-n", "-h", "bluefish", "--", "hostname"]).success().text(), "bluefish");
 }
