@@ -240,7 +240,7 @@ impl Daemon {
             let table_due = due(self.table.borrow().next_deadline());
             if table_due || due(measure) {
                 self.publish();
-                self.memory.keep(now, || self.host_rows());
+                self.memory.keep(now, (self.unix_time() / 86_400) as u64, || self.host_rows());
             }
             if table_due {
                 self.table_event(Event::Deadline);
