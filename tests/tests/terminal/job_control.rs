@@ -75,8 +75,8 @@ fn a_stopped_job_can_be_killed_by_its_number(place: &Place) {
 
 fn a_background_reader_stops_and_the_foreground_brings_it_the_terminal(place: &Place) {
     with_and_without_queue(place, |place, terminal| {
-        terminal.run("run cat &");
-        terminal.run("until jobs -s | grep -q .; do sleep 0.02; done");
+        // In one line: at a prompt in between the shell may tell of the stop, or not yet.
+        terminal.run("run cat & until jobs -s | grep -q .; do sleep 0.02; done");
         terminal.run("jobs -l | sed 's/ *[0-9]* Stopped/ PID Stopped/'");
         assert!(terminal.picture().text.contains("Stopped (tty input)"));
         place.begin(terminal, "fg");
