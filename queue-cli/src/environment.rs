@@ -147,9 +147,7 @@ impl Wish {
         if self.base != Base::Login {
             return command.to_vec();
         }
-        let shell = std::env::var_os("SHELL").filter(|shell| shell.as_bytes().starts_with(b"/"));
-        let shell = shell.unwrap_or_else(|| "/bin/sh".into());
-        let mut all: Vec<OsString> = vec![shell, "-l".into(), "-c".into()];
+        let mut all: Vec<OsString> = vec![shell(), "-l".into(), "-c".into()];
         // What was set goes past the start-up files.
         let set = self.set.len();
         let settings = (1..=set).map(|number| format!("\"${{{number}}}\" ")).collect::<String>();
@@ -163,6 +161,16 @@ impl Wish {
         all.extend(command.iter().cloned());
         all
     }
+}
+
+/// The user's shell, as this environment names it.
+pub fn shell() -> OsString {
+    absolute("SHELL").unwrap_or_else(|| "/bin/sh".into())
+}
+
+/// The path that a variable of this environment holds, where it is a whole one.
+pub fn absolute(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|path| path.as_bytes().starts_with(b"/"))
 }
 
 /// Kept with `--env clean` and `--env login`: who this is, and what the terminal can show.

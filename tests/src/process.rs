@@ -16,16 +16,47 @@ use crate::wait::until;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A pipe that takes nothing until somebody reads: whoever says something into it stands still.
-///
-/// # Panics
-/// When there are no descriptors.
-pub fn full_pipe() -> (PipeReader, PipeWriter) {
+fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = std::io::pipe().expect("there are descriptors");
     let blocking = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).expect("it is a pipe");
     blocking(OFlag::O_NONBLOCK);
     while nix::unistd::write(&writer, &[b'.'; 4096]).is_ok() {}
     blocking(OFlag::empty());
     (reader, writer)
+}
+
+/// A program that says something on standard error, and stands still at it until it is let go.
+pub struct Halted {
+    child: Child,
+    said: PipeReader,
+}
+
+impl Halted {
+    /// Starts `command`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(mut command: Command) -> Self {
+        let (said, writer) = full_pipe();
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer).spawn();
+        Self { child: child.expect("it was built"), said }
+    }
+
+    /// Lets it go on with this input, to its end; what it wrote, and what it said.
+    ///
+    /// # Panics
+    /// When it takes no input.
+    pub fn end_with(mut self, input: &[u8]) -> (std::process::Output, String) {
+        let mut said = self.said;
+        let says = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = said.read_to_string(&mut text);
+            text
+        });
+        self.child.stdin.take().expect("piped").write_all(input).expect("it reads");
+        let output = self.child.wait_with_output().expect("it is ours");
+        (output, says.join().expect("it only reads"))
+    }
 }
 
 /// A running program. Dropping it kills it.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use wire::api::{HostChoice, OnFull};
 
 use super::{Invocation, Run, checked_host, checked_queue};
-use crate::environment::Wish;
+use crate::environment::{self, Wish};
 use crate::failure::Failure;
 use crate::modes::Pty;
 
@@ -173,8 +173,6 @@ impl Said {
             let user = own.unwrap_or_default();
             return Ok(Invocation::Print(format!("hostname {host}\nuser {}\nport 22\n", user.to_string_lossy())));
         }
-        let shell = std::env::var_os("SHELL").filter(|shell| shell.as_bytes().starts_with(b"/"));
-        let shell = shell.unwrap_or_else(|| "/bin/sh".into());
         let interactive = self.command.is_empty();
         let command = if self.subsystem {
             if self.command != ["sftp"] {
@@ -182,13 +180,13 @@ impl Said {
             }
             vec!["/bin/sh".into(), "-c".into(), SFTP_SERVER.into()]
         } else if interactive {
-            vec![shell, "-l".into()]
+            vec![environment::shell(), "-l".into()]
         } else if self.no_shell {
             self.command
         } else {
-            vec![shell, "-c".into(), self.command.join(OsStr::new(" "))]
+            vec![environment::shell(), "-c".into(), self.command.join(OsStr::new(" "))]
         };
-        let home = std::env::var_os("HOME").filter(|home| home.as_bytes().starts_with(b"/"));
+        let home = environment::absolute("HOME");
         Ok(Invocation::Run(Run {
             choice: if host == "+" { HostChoice::Any } else { HostChoice::Only(checked_host(&host)?) },
             queue: self.queue.unwrap_or_else(|| "now".to_owned()),

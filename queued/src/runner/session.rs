@@ -446,12 +446,11 @@ impl Session {
             let audience = self.client.audience(&self.endpoint);
             let mut moved = false;
             for (slot, stream) in OUTPUTS {
-                moved |= self.streams.pull(slot, stream, &mut self.leader, &mut self.endpoint, audience);
+                moved |= self.streams.pull_record(slot, stream, &mut self.leader, &mut self.endpoint, audience);
             }
             if !moved {
                 break;
             }
-            self.streams.pull_more(&mut self.leader, &mut self.endpoint, audience);
             self.transmit();
         }
     }

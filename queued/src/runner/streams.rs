@@ -26,8 +26,6 @@ pub struct Streams {
     batching: [Batching; 4],
     /// More will come: after the job's end all is read at once.
     flows: bool,
-    /// The last read of the terminal gave as much as one can.
-    full_read: bool,
 }
 
 /// What the job writes, in the order of its importance to a person.
@@ -43,7 +41,6 @@ impl Streams {
             drained: [false; 4],
             batching: Default::default(),
             flows: true,
-            full_read: false,
         }
     }
 
@@ -97,8 +94,9 @@ impl Streams {
         self.batching.iter().filter_map(Batching::deadline).min()
     }
 
-    /// Reads from the job once. Returns false when there was nothing.
-    pub fn pull(
+    /// Reads from the job what one record carries, and returns whether there was something. A terminal
+    /// gives less than that at once, and each record costs both ends a system call.
+    pub fn pull_record(
         &mut self,
         slot: Slot,
         stream: Stream,
@@ -106,47 +104,53 @@ impl Streams {
         endpoint: &mut Endpoint,
         audience: Audience,
     ) -> bool {
+        let mut count = self.pull(slot, stream, leader, endpoint, audience);
+        let any = count > 0;
+        for _ in 0..MORE_READS {
+            if stream != Stream::Tty || count < FULL_READ {
+                break;
+            }
+            count = self.pull(slot, stream, leader, endpoint, audience);
+        }
+        any
+    }
+
+    /// Reads from the job once: how many bytes, 0 when there was nothing.
+    fn pull(
+        &mut self,
+        slot: Slot,
+        stream: Stream,
+        leader: &mut LeaderLink,
+        endpoint: &mut Endpoint,
+        audience: Audience,
+    ) -> usize {
         if !self.wants(slot, stream, leader, endpoint, audience) {
-            return false;
+            return 0;
         }
         let (room, Some(descriptor)) = (endpoint.room(stream), leader.slot(slot)) else {
-            return false;
+            return 0;
         };
         let batching = &mut self.batching[slot as usize];
         let available = || sys::descriptors::readable_bytes(descriptor.as_fd()).unwrap_or(usize::MAX);
         if stream != Stream::Tty && self.flows && !batching.reads(available, Instant::now()) {
-            return false;
+            return 0;
         }
         match unistd::read(descriptor.as_fd(), room) {
             Ok(count @ 1..) => {
-                if stream != Stream::Tty {
-                    batching.took(count, Instant::now());
-                }
-                if stream == Stream::Tty {
-                    self.display.feed(&room[..count]);
+                match stream {
+                    Stream::Tty => self.display.feed(&room[..count]),
+                    _ => batching.took(count, Instant::now()),
                 }
                 endpoint.filled(stream, count);
-                self.full_read = stream == Stream::Tty && count >= FULL_READ;
-                true
+                count
             }
-            Err(Errno::EAGAIN | Errno::EINTR) => false,
+            Err(Errno::EAGAIN | Errno::EINTR) => 0,
             // The end of a terminal is EIO: the last process that had it open is gone.
             Ok(0) | Err(_) => {
                 endpoint.finish(stream);
                 self.drained[slot as usize] = true;
                 leader.close(slot);
-                false
-            }
-        }
-    }
-
-    /// Reads a bit more of a terminal that gave all that one read can, and is not asked for more than
-    /// what one record carries: each record costs both ends a system call.
-    pub fn pull_more(&mut self, leader: &mut LeaderLink, endpoint: &mut Endpoint, audience: Audience) {
-        for _ in 0..MORE_READS {
-            let goes_on = std::mem::take(&mut self.full_read);
-            if !goes_on || !self.pull(Slot::Tty, Stream::Tty, leader, endpoint, audience) {
-                return;
+                0
             }
         }
     }
@@ -166,7 +170,7 @@ impl Streams {
         let mut all = true;
         for (slot, stream) in OUTPUTS {
             while !self.drained[slot as usize] && leader.slot(slot).is_some() {
-                if self.pull(slot, stream, leader, endpoint, audience) || self.drained[slot as usize] {
+                if self.pull(slot, stream, leader, endpoint, audience) > 0 || self.drained[slot as usize] {
                     continue;
                 }
                 if !endpoint.has_room(stream) && leader.slot(slot).is_some_and(has_something) {

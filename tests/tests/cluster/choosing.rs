@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Stdio;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use queue_tests::cluster::Cluster;
-use queue_tests::process::{PATIENCE, Process, full_pipe};
+use queue_tests::process::{Halted, PATIENCE, Process};
 use queue_tests::wait::until;
 
 #[test]
@@ -207,13 +205,11 @@ fn a_client_that_was_stopped_until_its_place_was_given_away_is_placed_again() {
     let cluster = Cluster::up(2);
     cluster.until_all_are_open();
     // It has a place, and says so before it releases the job: into a pipe that is full.
-    let (mut reader, writer) = full_pipe();
     let script = "echo once >>ran; cat";
     let mut command =
         cluster.command("redfish", &["queue", "-q", "-n", "-h", "bluefish", "--verbose", "--", "sh", "-c", script]);
-    command.current_dir(cluster.shared()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer);
-    let mut client = command.spawn().expect("it was built");
-    drop(command);
+    command.current_dir(cluster.shared());
+    let client = Halted::start(command);
     let taken = |count: u32| {
         let row = cluster.row("bluefish", "bluefish")?;
         let wait = row.record.state.queues.into_iter().find(|queue| queue.queue == "wait")?;
@@ -221,14 +217,7 @@ fn a_client_that_was_stopped_until_its_place_was_given_away_is_placed_again() {
     };
     until("the client has a slot", PATIENCE, || taken(1));
     until("the slot is given away", PATIENCE, || taken(0));
-    let says = std::thread::spawn(move || {
-        let mut said = String::new();
-        let _ = reader.read_to_string(&mut said);
-        said
-    });
-    client.stdin.take().expect("piped").write_all(b"what is typed").expect("it reads");
-    let output = client.wait_with_output().expect("it is ours");
-    let said = says.join().expect("it only reads");
+    let (output, said) = client.end_with(b"what is typed");
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"what is typed"[..]), "{said}");
     assert_eq!(std::fs::read_to_string(cluster.shared().join("ran")).expect("it ran"), "once\n");
     assert_eq!(said.matches("queue: on bluefish").count(), 2, "it was placed twice");

@@ -1,10 +1,8 @@
 //! A job on the own host has the caller's own descriptors, and nothing between.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::process::Stdio;
 
-use queue_tests::process::{PATIENCE, full_pipe};
+use queue_tests::process::{Halted, PATIENCE};
 use queue_tests::programs;
 use queue_tests::wait::until;
 
@@ -119,12 +117,9 @@ fn a_client_that_was_stopped_until_its_place_was_given_away_is_placed_again() {
     let home = Home::new();
     let login = home.login_on("redfish", "");
     // The client has a place, and says so before it releases the job: into a pipe that is full.
-    let (mut reader, writer) = full_pipe();
     let mut command = login.command(programs::queue());
     command.args(["-q", "-n", "--verbose", "--", "sh", "-c", "echo once >>ran; cat"]).current_dir(home.home());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer);
-    let mut client = command.spawn().expect("it was built");
-    drop(command);
+    let client = Halted::start(command);
     let taken = |count: usize| {
         let rows = login.queue(&["hosts"]).success().text();
         let column = format!(" {count}/{}", sys::host::cpus());
@@ -132,14 +127,7 @@ fn a_client_that_was_stopped_until_its_place_was_given_away_is_placed_again() {
     };
     until("the client has a slot", PATIENCE, || taken(1));
     until("the slot is given away", PATIENCE, || taken(0));
-    let mut said = String::new();
-    let says = std::thread::spawn(move || {
-        let _ = reader.read_to_string(&mut said);
-        said
-    });
-    client.stdin.take().expect("piped").write_all(b"what is typed").expect("it reads");
-    let output = client.wait_with_output().expect("it is ours");
-    let said = says.join().expect("it only reads");
+    let (output, said) = client.end_with(b"what is typed");
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"what is typed"[..]), "{said}");
     assert_eq!(std::fs::read_to_string(home.home().join("ran")).expect("it ran"), "once\n");
     assert_eq!(said.matches("queue: on redfish").count(), 2, "it was placed twice");
