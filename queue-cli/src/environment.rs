@@ -15,6 +15,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use wire::ByteString;
 
+use crate::account;
 use crate::failure::Failure;
 
 /// Variables that are not copied to the job: names, and with `*` at the end all names that
@@ -87,6 +88,8 @@ pub struct Wish {
     base: Base,
     /// `NAME=VALUE`, which win over the base.
     set: Vec<OsString>,
+    /// Whether who the user is is told also where the caller's environment does not.
+    names_user: bool,
 }
 
 /// What a job's environment begins with.
@@ -121,6 +124,11 @@ impl Wish {
         Ok(())
     }
 
+    /// The same, but who the user is is always told, as sshd(8) does.
+    pub fn naming_user(self) -> Self {
+        Self { names_user: true, ..self }
+    }
+
     /// The environment, out of the caller's.
     pub fn fulfilled(&self, environment: impl Iterator<Item = (OsString, OsString)>) -> Vec<ByteString> {
         let mut entries = for_job(environment.filter(|(name, _)| match self.base {
@@ -133,10 +141,16 @@ impl Wish {
         if self.base != Base::Copy {
             entries.push(ByteString(CLEAN_PATH.to_vec()));
         }
+        if self.names_user || self.base == Base::Login {
+            let told = account::variables().into_iter().map(|(name, value)| (name.into(), value));
+            let missing = |(name, _): &(OsString, _)| !entries.iter().any(|entry| is_named(&entry.0, name.as_bytes()));
+            let missing = for_job(told.filter(missing));
+            entries.extend(missing);
+        }
         for setting in &self.set {
             let setting = setting.as_bytes();
-            let name = setting.iter().position(|byte| *byte == b'=').map_or(setting, |at| &setting[..=at]);
-            entries.retain(|entry| !entry.0.starts_with(name));
+            let name = setting.split(|byte| *byte == b'=').next().unwrap_or_default();
+            entries.retain(|entry| !is_named(&entry.0, name));
             entries.push(ByteString(setting.to_vec()));
         }
         entries
@@ -147,7 +161,7 @@ impl Wish {
         if self.base != Base::Login {
             return command.to_vec();
         }
-        let mut all: Vec<OsString> = vec![shell(), "-l".into(), "-c".into()];
+        let mut all: Vec<OsString> = vec![account::shell(), "-l".into(), "-c".into()];
         // What was set goes past the start-up files.
         let set = self.set.len();
         let settings = (1..=set).map(|number| format!("\"${{{number}}}\" ")).collect::<String>();
@@ -163,14 +177,9 @@ impl Wish {
     }
 }
 
-/// The user's shell, as this environment names it.
-pub fn shell() -> OsString {
-    absolute("SHELL").unwrap_or_else(|| "/bin/sh".into())
-}
-
-/// The path that a variable of this environment holds, where it is a whole one.
-pub fn absolute(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|path| path.as_bytes().starts_with(b"/"))
+/// Whether an entry is the variable of this name.
+fn is_named(entry: &[u8], name: &[u8]) -> bool {
+    entry.strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="))
 }
 
 /// Kept with `--env clean` and `--env login`: who this is, and what the terminal can show.

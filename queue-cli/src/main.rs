@@ -5,6 +5,7 @@
 //! It is never setuid, never reads a cluster's key and never asks NSS; no other program of the
 //! project is linked into it.
 
+mod account;
 mod arguments;
 mod cluster;
 mod connection;

@@ -187,6 +187,22 @@ impl Terminal {
         sys::terminal::foreground(self.master().as_fd()).unwrap_or(0)
     }
 
+    /// Says `fg` to the shell, and waits until it has named the job, given the terminal away and continued
+    /// the job: what is typed before that is echoed before the name, a signal key is the shell's, and a
+    /// stop that comes before the continuation is undone by it.
+    pub fn bring_forward(&self) {
+        let shell = self.foreground();
+        // One that was reading takes the line otherwise.
+        wait::until("the job is stopped as a whole", PATIENCE, || (!is_stopping(shell)).then_some(()));
+        self.type_line("fg");
+        let goes_on = || self.foreground() != shell && !has_stopped(self.foreground());
+        wait::until("the job goes on", PATIENCE, || goes_on().then_some(()));
+        self.wait_until("the shell names the job", |picture| {
+            let said = picture.text.rsplit_once("$ fg\n");
+            said.is_some_and(|(_, named)| named.contains(|character: char| !character.is_whitespace()))
+        });
+    }
+
     /// The process that was started, to be sent signals.
     pub fn leader(&self) -> i32 {
         self.leader.id() as i32
@@ -333,6 +349,40 @@ impl Seen {
         let last = &state.bytes[state.bytes.len().saturating_sub(MOST_SHOWN)..];
         format!("{:?}last bytes: {}", state.picture(), last.escape_ascii())
     }
+}
+
+/// What is needed of a line of /proc/PID/stat.
+struct Stat {
+    state: char,
+    group: i32,
+    session: i32,
+}
+
+fn stats() -> Vec<Stat> {
+    let entries = std::fs::read_dir("/proc").expect("a Linux system").flatten();
+    let texts = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    // State, parent, group and session follow the name, which may have anything in it.
+    let stat = |text: String| {
+        let mut fields = text.rsplit_once(") ")?.1.split(' ');
+        let (state, _, group, session) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        Some(Stat { state: state.chars().next()?, group: group.parse().ok()?, session: session.parse().ok()? })
+    };
+    texts.filter_map(stat).collect()
+}
+
+/// Whether a process of this group is stopped.
+fn has_stopped(group: i32) -> bool {
+    stats().iter().any(|stat| stat.group == group && stat.state == 'T')
+}
+
+/// Whether a group of the shell's session is stopped in part: the rest has the signal, but has not run
+/// since.
+fn is_stopping(shell: i32) -> bool {
+    let stats = stats();
+    let ours = || stats.iter().filter(|stat| stat.session == shell);
+    ours()
+        .filter(|stat| stat.state == 'T')
+        .any(|stopped| ours().any(|other| other.group == stopped.group && !matches!(other.state, 'T' | 'Z' | 'X')))
 }
 
 impl State {

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use wire::api::{HostChoice, OnFull};
 
 use super::{Invocation, Run, checked_host, checked_queue};
-use crate::environment::{self, Wish};
+use crate::account;
+use crate::environment::Wish;
 use crate::failure::Failure;
 use crate::modes::Pty;
 
@@ -162,7 +163,7 @@ impl Said {
             return Err(usage("a host is missing; say: qsh HOST COMMAND (or + for the best host)"));
         };
         let host = text(host)?;
-        let own = own_name();
+        let own = account::name();
         if let Some(user) = self.user
             && own.as_ref() != Some(&user)
         {
@@ -180,21 +181,20 @@ impl Said {
             }
             vec!["/bin/sh".into(), "-c".into(), SFTP_SERVER.into()]
         } else if interactive {
-            vec![environment::shell(), "-l".into()]
+            vec![account::shell(), "-l".into()]
         } else if self.no_shell {
             self.command
         } else {
-            vec![environment::shell(), "-c".into(), self.command.join(OsStr::new(" "))]
+            vec![account::shell(), "-c".into(), self.command.join(OsStr::new(" "))]
         };
-        let home = environment::absolute("HOME");
         Ok(Invocation::Run(Run {
             choice: if host == "+" { HostChoice::Any } else { HostChoice::Only(checked_host(&host)?) },
             queue: self.queue.unwrap_or_else(|| "now".to_owned()),
             pty: self.pty.unwrap_or(if interactive { Pty::AsNeeded } else { Pty::None }),
             on_full: self.on_full,
             verbose: self.verbose,
-            directory: Some(self.directory.unwrap_or_else(|| home.unwrap_or_else(|| "/".into()).into())),
-            environment: self.environment,
+            directory: Some(self.directory.unwrap_or_else(|| account::home().into())),
+            environment: self.environment.naming_user(),
             null_input: self.null_input,
             drains: true,
             command,
@@ -208,21 +208,6 @@ fn usage(message: impl Into<String>) -> Failure {
 
 fn text(word: OsString) -> Result<String, Failure> {
     word.into_string().map_err(|word| usage(format!("{} is not text", word.to_string_lossy())))
-}
-
-/// The name of this process's user. The client never asks NSS; the kernel's number and the local file
-/// have the last word where the login did not say.
-fn own_name() -> Option<OsString> {
-    let said = ["LOGNAME", "USER"].into_iter().find_map(std::env::var_os).filter(|name| !name.is_empty());
-    said.or_else(|| {
-        let uid = sys::credentials::own_uid().to_string();
-        let users = std::fs::read("/etc/passwd").ok()?;
-        users.split(|byte| *byte == b'\n').find_map(|line| {
-            let mut fields = line.split(|byte| *byte == b':');
-            let name = fields.next()?;
-            (fields.nth(1)? == uid.as_bytes()).then(|| OsString::from_vec(name.to_vec()))
-        })
-    })
 }
 
 fn own_words(own: Option<&OsStr>) -> String {
@@ -285,7 +270,7 @@ mod tests {
 
     #[test]
     fn callers_of_ssh_are_understood() {
-        let own = own_name().expect("this user has a name").into_string().expect("text");
+        let own = account::name().expect("this user has a name").into_string().expect("text");
         for (line, command) in [
             ("bluefish rsync --server -e.LsfxC . /there", "rsync --server -e.LsfxC . /there"),
             (&format!("-l {own} bluefish rsync --server"), "rsync --server"),

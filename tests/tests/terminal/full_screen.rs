@@ -46,6 +46,7 @@ fn less_looks_the_same_through_a_stop_and_a_resize(place: &Place) {
         let mut seen = vec![full(terminal, (23, 4), |picture| picture.last_line() == "text")];
         terminal.type_keys("/line 150\r");
         seen.push(full(terminal, (23, 1), |picture| picture.text.starts_with("line 150\n")));
+        place.until_it_waits("less");
         terminal.type_keys("\x1a");
         assert_eq!(terminal.wait_for_prompt(), 128 + 20);
         seen.push(terminal.picture());

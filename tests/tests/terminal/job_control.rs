@@ -33,7 +33,7 @@ fn a_stopped_job_goes_on_in_the_foreground(place: &Place) {
             assert_eq!(terminal.wait_for_prompt(), 128 + 20, "the shell's status for a stopped job");
             assert_eq!(terminal.picture().text.matches("Stopped").count(), round + 1);
             assert_eq!(terminal.modes(), before, "the prompt's modes");
-            place.begin(terminal, "fg");
+            place.bring_forward(terminal);
             says_twice(terminal, word);
         }
         terminal.type_keys("\x04");
@@ -79,7 +79,7 @@ fn a_background_reader_stops_and_the_foreground_brings_it_the_terminal(place: &P
         terminal.run("run cat & until jobs -s | grep -q .; do sleep 0.02; done");
         terminal.run("jobs -l | sed 's/ *[0-9]* Stopped/ PID Stopped/'");
         assert!(terminal.picture().text.contains("Stopped (tty input)"));
-        place.begin(terminal, "fg");
+        place.bring_forward(terminal);
         says_twice(terminal, "now");
         terminal.type_keys("\x04");
         assert_eq!(terminal.wait_for_prompt(), 0);
@@ -105,7 +105,7 @@ fn a_running_job_that_is_brought_to_the_foreground_gets_the_keys(place: &Place) 
         wait::until("the job runs", PATIENCE, || place.has("ready").then_some(()));
         terminal.run("clear");
         // No signal tells anybody that this job has the terminal now.
-        place.begin(terminal, "fg");
+        place.bring_forward(terminal);
         place.write("go", "");
         terminal.type_line("word");
         assert_eq!(terminal.wait_for_prompt(), 0);
@@ -177,7 +177,7 @@ fn a_script_around_the_client_stops_and_goes_on_with_it(place: &Place) {
         says_twice(terminal, "one");
         terminal.type_keys("\x1a");
         assert_eq!(terminal.wait_for_prompt(), 128 + 20);
-        place.begin(terminal, "fg");
+        place.bring_forward(terminal);
         says_twice(terminal, "two");
         terminal.type_keys("\x04");
         assert_eq!(terminal.wait_for_prompt(), 0);

@@ -78,13 +78,13 @@ fn one_key_stops_a_whole_pipeline_and_it_goes_on(place: &Place) {
         assert_eq!(terminal.wait_for_prompt(), 128 + 20);
         terminal.run("clear");
         for _ in 0..2 {
-            terminal.type_line("fg");
+            terminal.bring_forward();
             // Nobody asks for the terminal, so the shell's modes for a job tell that it runs.
             terminal.wait_for_flags("the pipeline runs", |flags| flags & ICANON != 0);
             terminal.type_keys("\x1a");
             assert_eq!(terminal.wait_for_prompt(), 128 + 20);
         }
-        terminal.type_line("fg");
+        terminal.bring_forward();
         terminal.wait_for_flags("the pipeline runs", |flags| flags & ICANON != 0);
         terminal.type_keys("\x03");
         assert_eq!(terminal.wait_for_prompt(), 130);

@@ -109,10 +109,20 @@ impl Place {
     /// that come while a shell still edits its line would be the shell's.
     pub fn begin(&self, terminal: &Terminal, command: &str) {
         terminal.type_line(command);
+        self.until_it_has(terminal, command);
+    }
+
+    fn until_it_has(&self, terminal: &Terminal, command: &str) {
         terminal.wait_for_flags(&format!("{command:?} has the terminal"), |flags| match self.kind {
             Kind::Bare => flags & ICANON != 0,
             Kind::OwnHost | Kind::OtherHost => flags & (ICANON | ISIG) == 0,
         });
+    }
+
+    /// Brings a job forward, and waits until it has the terminal.
+    pub fn bring_forward(&self, terminal: &Terminal) {
+        terminal.bring_forward();
+        self.until_it_has(terminal, "fg");
     }
 
     /// Waits until a job that has asked for the terminal has it. Before that, what is typed is still
@@ -168,6 +178,11 @@ impl Place {
             Kind::OwnHost => processes::of_directory(&self.directory, role),
             Kind::OtherHost => self.processes_on("bluefish", role),
         }
+    }
+
+    /// Waits until a program that runs here has nothing to do but to wait.
+    pub fn until_it_waits(&self, name: &str) {
+        processes::until_it_waits(&self.directory, name);
     }
 
     /// The daemons of all hosts.

@@ -81,6 +81,18 @@ pub fn lives(pid: i32) -> bool {
     read(pid, "stat").rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
+/// Waits until a program of this directory has nothing to do but to wait. `less` notes a stop that
+/// comes while it is at work, and may then wait for a key with the note unread.
+pub fn until_it_waits(directory: &Path, name: &str) {
+    let directory = directory.to_str().expect("made of letters");
+    let is_it = |pid: &i32| read(*pid, "comm").trim_end() == name && read(*pid, "environ").contains(directory);
+    let waits = |pid: i32| read(pid, "stat").rsplit(')').next().is_some_and(|rest| rest.starts_with(" S"));
+    wait::until(&format!("{name} waits"), PATIENCE, || {
+        let mut found = all().filter(is_it).peekable();
+        (found.peek().is_some() && found.all(waits)).then_some(())
+    });
+}
+
 /// The one child of a process.
 pub fn child_of(parent: i32) -> i32 {
     wait::until(&format!("one child of {parent}"), PATIENCE, || {

@@ -50,7 +50,7 @@ fn without_a_pty_there_is_none_and_keys_still_work(place: &Place) {
     says_twice(&terminal, "one");
     terminal.type_keys("\x1a");
     assert_eq!(terminal.wait_for_prompt(), 128 + 20);
-    terminal.type_line("fg");
+    terminal.bring_forward();
     terminal.wait_for_flags("the job has the terminal", |flags| flags & ICANON != 0);
     says_twice(&terminal, "two");
     terminal.type_keys("\x04");

@@ -63,7 +63,7 @@ fn the_terminal_is_restored_at_each_stop(place: &Place) {
         terminal.type_keys("\x1a");
         terminal.wait_for_prompt();
         assert_eq!(terminal.modes(), before);
-        place.begin(&terminal, "fg");
+        place.bring_forward(&terminal);
     }
     terminal.type_keys("\x03");
     terminal.wait_for_prompt();

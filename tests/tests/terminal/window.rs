@@ -44,7 +44,7 @@ fn a_resize_while_stopped_is_seen_when_it_goes_on(place: &Place) {
     terminal.type_keys("\x1a");
     assert_eq!(terminal.wait_for_prompt(), 128 + 20);
     terminal.resize((30, 100));
-    place.begin(&terminal, "fg");
+    place.bring_forward(&terminal);
     terminal.wait_for_line("30 100");
     terminal.type_keys("\x03");
     assert_eq!(terminal.wait_for_prompt(), 130);
@@ -72,11 +72,11 @@ fn modes_that_a_shell_set_while_the_job_was_stopped_stay_the_shells(place: &Plac
     terminal.wait_for_prompt();
     terminal.run("stty -ixon intr ^X");
     let changed = terminal.modes();
-    place.begin(&terminal, "fg");
+    place.bring_forward(&terminal);
     terminal.type_keys("\x1a");
     terminal.wait_for_prompt();
     assert_eq!(terminal.modes(), changed);
-    place.begin(&terminal, "fg");
+    place.bring_forward(&terminal);
     // The key for interrupts is the shell's new one, for the job too.
     terminal.type_keys("\x18");
     assert_eq!(terminal.wait_for_prompt(), 130);
