@@ -3,6 +3,7 @@
 //! | typed | does |
 //! |---|---|
 //! | `~.` | ends the client; the job is hung up |
+//! | `~d` | leaves the job running and ends the client |
 //! | `~^Z` | suspends the client alone; the job runs on |
 //! | `~?` | shows this table |
 //! | `~~` | one `~` |
@@ -16,6 +17,8 @@
 pub enum Command {
     /// `~.`
     End,
+    /// `~d`
+    Detach,
     /// `~^Z`
     Suspend,
     /// `~?`
@@ -47,6 +50,7 @@ impl Escapes {
                 self.place = Place::LineStart;
                 let command = match byte {
                     b'.' => Some(Command::End),
+                    b'd' => Some(Command::Detach),
                     CONTROL_Z => Some(Command::Suspend),
                     b'?' => Some(Command::Help),
                     _ => None,
@@ -77,6 +81,7 @@ impl Escapes {
 pub const HELP: &[&str] = &[
     "escapes, at the start of a line:",
     "  ~.   end queue; the job is hung up",
+    "  ~d   detach: end queue; the job runs on (queue attach)",
     "  ~^Z  suspend queue alone; the job runs on",
     "  ~~   one ~",
     "  ~?   this",
@@ -105,12 +110,13 @@ mod tests {
 
     #[test]
     fn escapes_are_recognised_wherever_the_reads_cut_them() {
-        let rows: [(&[u8], &[u8], &[Command]); 11] = [
+        let rows: [(&[u8], &[u8], &[Command]); 12] = [
             (b"ls\r", b"ls\r", &[]),
             (b"~.", b"", &[Command::End]),
             (b"ls\r~.", b"ls\r", &[Command::End]),
             (b"ls\n~?x", b"ls\nx", &[Command::Help]),
             (b"~\x1a~.", b"", &[Command::Suspend, Command::End]),
+            (b"x\r~d", b"x\r", &[Command::Detach]),
             (b"~~.", b"~.", &[]),
             (b"~~\r~~", b"~\r~", &[]),
             (b"a~.", b"a~.", &[]),

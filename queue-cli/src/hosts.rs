@@ -148,7 +148,7 @@ fn condition(host: &HostRow, now: &Zoned) -> String {
 }
 
 /// The time of day, with the date when that was not today.
-fn since(age_ms: u64, now: &Zoned) -> String {
+pub fn since(age_ms: u64, now: &Zoned) -> String {
     let age = SignedDuration::from_millis(i64::try_from(age_ms).unwrap_or(i64::MAX));
     match now.checked_sub(age) {
         Ok(then) if then.date() == now.date() => then.strftime("%H:%M").to_string(),

@@ -7,6 +7,7 @@
 
 mod account;
 mod arguments;
+mod attach;
 mod cluster;
 mod connection;
 mod daemon;
@@ -28,9 +29,12 @@ mod output;
 mod place;
 mod run;
 mod session;
+mod sessions;
 mod socket;
 mod table;
 mod terminal;
+mod traces;
+mod view;
 mod voucher;
 mod waiting;
 
@@ -52,6 +56,8 @@ fn main() {
 fn carry_out(invocation: Invocation) -> Result<Ending, Failure> {
     match invocation {
         Invocation::Run(run) => return run::run(&run),
+        Invocation::Attach { job, view } => return attach::run(job, view),
+        Invocation::Sessions(listing) => sessions::run(&Daemon::of_user(), &listing)?,
         Invocation::Hosts(listing) => hosts::run(&Daemon::of_user(), &listing)?,
         Invocation::ClusterInit { listen } => cluster::init(&Daemon::of_user(), listen)?,
         Invocation::Print(text) => hosts::print(text.as_bytes())?,

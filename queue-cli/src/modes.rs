@@ -72,6 +72,12 @@ impl Plan {
         Self { descriptors, offered, eager, full, reads_terminal, drains: false }
     }
 
+    /// The plan for a client that attaches to a job with these descriptors.
+    pub fn attached(descriptors: [Descriptor; 3]) -> Self {
+        let full = descriptors == [Descriptor::Pty; 3];
+        Self { descriptors, offered: [false; 3], eager: true, full, reads_terminal: false, drains: false }
+    }
+
     /// How raw the local terminal is to be.
     pub fn rawness(&self) -> Rawness {
         if self.full { Rawness::Whole } else { Rawness::Shared }

@@ -47,7 +47,7 @@ impl Notice {
         }
         let seconds = now.saturating_duration_since(since).as_secs();
         let text = format!(
-            "[queue: no contact with {} for {}; your job runs on; ~. ends]",
+            "[queue: no contact with {} for {}; your job runs on; ~. ends, ~d detaches]",
             printable(host),
             duration(seconds)
         );

@@ -14,6 +14,7 @@ use wire::session::{Endpoint, Stream};
 use crate::description::Sink;
 use crate::insertions::Insertions;
 use crate::newlines::Newlines;
+use crate::traces::Traces;
 
 /// The destinations of a session's output.
 #[derive(Default)]
@@ -22,6 +23,8 @@ pub struct Output {
     stderr: Destination,
     tty: Destination,
     newlines: Newlines,
+    /// What the job has left switched on the tty.
+    traces: Traces,
     /// Our own words on the tty.
     insertions: Insertions,
     /// Whether newlines of the tty are translated back, because the local terminal does it too.
@@ -47,6 +50,9 @@ impl Output {
 
     /// Takes bytes that have just come in.
     pub fn take(&mut self, stream: Stream, bytes: &[u8], endpoint: &mut Endpoint) {
+        if stream == Stream::Tty {
+            self.traces.feed(bytes);
+        }
         let written = match endpoint.kept(stream) {
             [] => self.write(stream, bytes),
             _ => 0,
@@ -115,6 +121,14 @@ impl Output {
     pub fn draw_on_tty(&mut self, bytes: &[u8]) {
         self.insertions.put(self.insertions.place(0), bytes);
         self.insert();
+    }
+
+    /// The job is left behind: the tty goes back to how a shell expects it.
+    pub fn leave_tty(&mut self) {
+        let undo = self.traces.undo();
+        if !undo.is_empty() {
+            self.draw_on_tty(&undo);
+        }
     }
 
     /// Writes what of our own is due on the tty; says whether all of it was taken.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use wire::api::{HostChoice, Placement};
 use wire::identity::SecretKey;
-use wire::session::{Endpoint, Side, Stream};
+use wire::session::{Endpoint, HelloKind, Side, Stream};
 
 use crate::arguments::Run;
 use crate::connection::{Connection, Unreached};
@@ -74,7 +74,7 @@ enum Attached {
 
 /// Connects to a placement and stays to the end of the session.
 fn attach(run: &Run, plan: &Plan, placement: &Placement, key: &SecretKey) -> Result<Attached, Failure> {
-    let mut connection = Connection::new(placement, key)?;
+    let mut connection = Connection::new(placement, key, HelloKind::Start, placement.job_id.to_string())?;
     let mut endpoint = Endpoint::new(Side::Client);
     let (stdin, stdout, stderr) = (stdin(), stdout(), stderr());
     let handed = handed(plan, [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], connection.is_local());

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -96,10 +97,34 @@ pub struct Settings {
     pub key: Option<PathBuf>,
     /// This host's speed relative to the others.
     pub speed: Option<f64>,
+    /// How long a session with a terminal is kept when its client has gone: `"24h"`, or `"none"` for
+    /// no limit.
+    #[serde(default, deserialize_with = "linger")]
+    pub linger: Option<Linger>,
     /// The starter's socket, in system mode.
     pub starter: Option<PathBuf>,
     /// The file with the cluster's authority, in system mode.
     pub authority: Option<PathBuf>,
+}
+
+/// How long a session with a terminal is kept when its client has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linger {
+    /// So long.
+    For(Duration),
+    /// For ever.
+    NoLimit,
+}
+
+fn linger<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Linger>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "none" {
+        return Ok(Some(Linger::NoLimit));
+    }
+    let parsed = humantime::parse_duration(&text);
+    parsed.map(|length| Some(Linger::For(length))).map_err(|_| {
+        de::Error::custom(format!("linger = {text:?}: a length of time such as \"24h\", or \"none\", is expected"))
+    })
 }
 
 /// `host = "name"` and `[host.NAME]` share one key.
@@ -189,6 +214,7 @@ impl Settings {
         self.peers = own.peers.or(self.peers.take());
         self.key = own.key.or(self.key.take());
         self.speed = own.speed.or(self.speed.take());
+        self.linger = own.linger.or(self.linger.take());
         self.starter = own.starter.or(self.starter.take());
         self.authority = own.authority.or(self.authority.take());
     }
@@ -271,6 +297,15 @@ mod tests {
     fn a_wrong_type_is_cited_where_it_stands() {
         let error = parse("speed = \"fast\"\n").expect_err("not a number").to_string();
         assert!(error.starts_with("queued.toml:1:9: "), "{error}");
+    }
+
+    #[test]
+    fn how_long_sessions_linger_is_a_length_of_time() {
+        let linger = |text: &str| parse(text).map(|settings| settings.linger);
+        assert_eq!(linger("linger = \"90m\"").expect("a length"), Some(Linger::For(Duration::from_secs(5400))));
+        assert_eq!(linger("linger = \"none\"").expect("a word"), Some(Linger::NoLimit));
+        let error = linger("linger = \"long\"").expect_err("no length").to_string();
+        assert!(error.starts_with("queued.toml:1:10: linger = \"long\": a length of time"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::io;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use wire::api::Refusal;
+use wire::api::{Refusal, SessionRow};
 use wire::identity::{Certificate, Warrant};
 use wire::job::Job;
 
@@ -38,6 +38,11 @@ pub enum ToRunner {
     Void {
         /// The session.
         session: String,
+    },
+    /// Name all sessions. Answered by `Listed`.
+    List {
+        /// Matches question and answer.
+        request: u64,
     },
     /// A new listening socket in place of the old one, whose path was deleted; it rides along.
     Listen,
@@ -80,6 +85,13 @@ pub enum FromRunner {
     Taken {
         /// The question's number.
         request: u64,
+    },
+    /// Answer to `List`.
+    Listed {
+        /// The question's number.
+        request: u64,
+        /// All that it holds, those that have ended included.
+        sessions: Vec<SessionRow>,
     },
     /// The client has come and the job runs.
     Released {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use queued::{daemon, leader, runner};
@@ -33,6 +34,9 @@ struct Arguments {
     daemon_uid: Option<u32>,
     #[arg(long, hide = true)]
     voucher: Option<PathBuf>,
+    /// Seconds, or "none".
+    #[arg(long, hide = true)]
+    linger: Option<String>,
     #[arg(long, hide = true)]
     revive_daemon: bool,
 }
@@ -73,8 +77,12 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             else {
                 anyhow::bail!("a runner is started by queued, not by hand");
             };
-            let revive_daemon = arguments.revive_daemon;
-            runner::run(runner::Options { authority, place, daemon_uid, voucher: arguments.voucher, revive_daemon })
+            let Arguments { voucher, revive_daemon, linger, .. } = arguments;
+            let linger = match linger.as_deref().map(str::parse) {
+                Some(seconds) => seconds.ok().map(Duration::from_secs),
+                None => voucher.is_some().then_some(runner::LINGER),
+            };
+            runner::run(runner::Options { authority, place, daemon_uid, voucher, linger, revive_daemon })
         }
         Some(Role::Leaders) => leaders_role(),
         None => {

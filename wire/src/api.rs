@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{Certificate, Trust, Warrant};
-use crate::job::Job;
+use crate::job::{Descriptor, Job};
 use crate::news::{HostRow, OwnRank};
+use crate::session::Outcome;
 
 /// `POST /v1/sessions`: place this job and make a session for it. Answered by NDJSON lines
 /// of [`SessionAnswer`]; the last line is `Placed` or `Refused`.
@@ -94,6 +95,93 @@ pub enum Route {
     Tls(String),
     /// The runner's unix socket on the client's own host.
     Unix(String),
+}
+
+/// A session as `queue sessions` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// The job's id on its home.
+    pub job_id: u64,
+    /// The host that gave the id.
+    pub home: String,
+    /// The host where the job runs.
+    pub host: String,
+    /// Its queue.
+    pub queue: String,
+    /// The command, as a shell would read it, shortened.
+    pub command: String,
+    /// The session's address.
+    pub session: String,
+    /// What the job's descriptors 0, 1 and 2 are.
+    pub descriptors: [Descriptor; 3],
+    /// How long ago it was released, milliseconds.
+    pub age_ms: u64,
+    /// Who is with it.
+    pub state: SessionState,
+    /// For how long that has been so, milliseconds.
+    pub since_ms: u64,
+}
+
+/// Who is with a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// A client, on this host.
+    Attached(String),
+    /// Nobody; the job runs on.
+    Detached,
+    /// Nobody, and the job has ended; how is kept for whoever attaches.
+    Ended(Outcome),
+}
+
+/// Answer to `GET /v1/sessions` and, between daemons, to `POST /v1/sessions/list`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SessionsAnswer {
+    /// All sessions of the user who asks.
+    pub sessions: Vec<SessionRow>,
+    /// Hosts that did not answer; there may be more sessions.
+    #[serde(default)]
+    pub silent: Vec<String>,
+}
+
+/// `POST /v1/sessions/list` from one daemon to another.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionsOf {
+    /// Whose.
+    pub user: String,
+}
+
+/// `POST /v1/attachments`: find a session, so that another client can take it over or look at it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AttachRequest {
+    /// Which; `None`: the only one that is detached.
+    pub job: Option<JobName>,
+    /// Only to look; without a job the only one there is.
+    #[serde(default)]
+    pub view: bool,
+    /// The client's key, for which the daemon makes a certificate in personal mode.
+    pub public_key: [u8; 32],
+    /// A voucher's certificate for it, in system mode.
+    #[serde(default)]
+    pub certificate: Option<Certificate>,
+}
+
+/// A job as a person names it: `17` or `17@redfish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobName {
+    /// Its id.
+    pub id: u64,
+    /// Its home; `None`: the host where it is asked for.
+    pub home: Option<String>,
+}
+
+/// Answer to [`AttachRequest`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AttachAnswer {
+    /// The way to it.
+    pub placement: Placement,
+    /// What it is.
+    pub row: SessionRow,
 }
 
 /// A refusal: who, what and why, and how the client ends.

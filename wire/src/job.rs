@@ -64,6 +64,31 @@ impl Job {
         self.descriptors.contains(&Descriptor::Pty)
     }
 
+    /// The command as a shell would read it, cut to what a line shows.
+    pub fn command_line(&self) -> String {
+        let mut line = String::new();
+        for argument in &self.argv {
+            if line.len() > LONGEST_LINE {
+                break;
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            let text = argument.display();
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(&byte);
+            if !text.is_empty() && text.bytes().all(plain) {
+                line.push_str(&text);
+            } else {
+                line.push_str(&format!("'{}'", text.replace('\'', "'\\''")));
+            }
+        }
+        if line.len() > LONGEST_LINE {
+            line.truncate(line.floor_char_boundary(LONGEST_LINE));
+            line.push('…');
+        }
+        line
+    }
+
     /// SHA-256 over a fixed encoding of all fields: each is preceded by its length (or count)
     /// as eight bytes, big end first, in the order of the declaration.
     pub fn digest(&self) -> [u8; 32] {
@@ -97,6 +122,9 @@ impl Job {
         hash.0.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 }
+
+/// Bytes of a command that are shown.
+const LONGEST_LINE: usize = 200;
 
 struct FieldHash(ring::digest::Context);
 
@@ -137,6 +165,14 @@ mod tests {
             home: "redfish".into(),
             submit_key: "k".into(),
         }
+    }
+
+    #[test]
+    fn a_command_is_shown_as_a_shell_would_read_it() {
+        let line = |argv: &[&str]| Job { argv: argv.iter().map(|one| (*one).into()).collect(), ..job() }.command_line();
+        assert_eq!(line(&["make", "-j8", "CFLAGS=-O2"]), "make -j8 CFLAGS=-O2");
+        assert_eq!(line(&["echo", "two words", "", "it's"]), "echo 'two words' '' 'it'\\''s'");
+        assert_eq!(line(&["x", &"y".repeat(500)]).chars().count(), LONGEST_LINE + 1);
     }
 
     #[test]

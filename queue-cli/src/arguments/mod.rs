@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use wire::api::{HostChoice, OnFull};
+use wire::api::{HostChoice, JobName, OnFull};
 
 use crate::environment::Wish;
 use crate::failure::Failure;
@@ -30,6 +30,15 @@ pub enum Invocation {
     Run(Run),
     /// `queue hosts`.
     Hosts(Listing),
+    /// `queue sessions`.
+    Sessions(Listing),
+    /// `queue attach`.
+    Attach {
+        /// Which; `None`: the only one that nobody is with.
+        job: Option<JobName>,
+        /// Only to look.
+        view: bool,
+    },
     /// `queue cluster init`.
     ClusterInit {
         /// Where to listen.
@@ -83,8 +92,11 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Failure> {
         Err(error) => return explain(&error, &arguments),
     };
     match matches.subcommand() {
-        Some(("hosts", hosts)) => {
-            Ok(Invocation::Hosts(Listing { json: hosts.get_flag("json"), utc: hosts.get_flag("utc") }))
+        Some(("hosts", hosts)) => Ok(Invocation::Hosts(listing(hosts))),
+        Some(("sessions", sessions)) => Ok(Invocation::Sessions(listing(sessions))),
+        Some(("attach", attach)) => {
+            let job = attach.get_one::<String>("job").map(|job| job_name(job)).transpose()?;
+            Ok(Invocation::Attach { job, view: attach.get_flag("view") })
         }
         Some(("cluster", cluster)) => {
             let init = cluster.subcommand_matches("init");
@@ -93,6 +105,21 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Failure> {
         }
         _ => run(&matches).map(Invocation::Run),
     }
+}
+
+fn listing(matches: &ArgMatches) -> Listing {
+    Listing { json: matches.get_flag("json"), utc: matches.get_flag("utc") }
+}
+
+/// `17` or `17@redfish`.
+fn job_name(text: &str) -> Result<JobName, Failure> {
+    let (id, home) = match text.split_once('@') {
+        Some((id, home)) => (id, Some(checked_host(home)?)),
+        None => (text, None),
+    };
+    let id =
+        id.parse().map_err(|_| Failure::usage(format!("\"{text}\" is not a job: 17 or 17@redfish is expected")))?;
+    Ok(JobName { id, home })
 }
 
 fn run(matches: &ArgMatches) -> Result<Run, Failure> {
@@ -263,6 +290,8 @@ mod tests {
             ("queue --on-full never -- x", "never"),
             ("queue --verbos -- x", "did you mean --verbose?"),
             ("queue -z -- x", "-z"),
+            ("queue attach x", "\"x\" is not a job"),
+            ("queue attach 1@", "is not the name of a host"),
             ("queue cluster", "queue cluster init"),
             ("queue cluster ini", "ini"),
             ("queue hosts now", "now"),
@@ -279,6 +308,15 @@ mod tests {
     fn subcommands_are_words_before_any_option() {
         assert_eq!(parsed("queue hosts"), Ok(Invocation::Hosts(Listing { json: false, utc: false })));
         assert_eq!(parsed("queue hosts --json --utc"), Ok(Invocation::Hosts(Listing { json: true, utc: true })));
+        let job = |id, home: Option<&str>| Some(JobName { id, home: home.map(str::to_owned) });
+        for (line, job, view) in [
+            ("queue attach", None, false),
+            ("queue attach 17", job(17, None), false),
+            ("queue attach --view 17@redfish", job(17, Some("redfish")), true),
+        ] {
+            assert_eq!(parsed(line), Ok(Invocation::Attach { job, view }), "{line}");
+        }
+        assert_eq!(parsed("queue sessions --utc"), Ok(Invocation::Sessions(Listing { json: false, utc: true })));
         assert_eq!(parsed("queue cluster init"), Ok(Invocation::ClusterInit { listen: None }));
         assert_eq!(
             parsed("queue cluster init --listen [::1]:7117"),

@@ -11,7 +11,8 @@ pub fn command() -> Command {
         .about("Run a command on the best host as if it were here")
         .version(concat!(env!("CARGO_PKG_VERSION"), "\nNo warranty; MIT or Apache-2.0, as you like."))
         .override_usage(
-            "queue [OPTIONS] -- COMMAND [ARGS...]\n       queue hosts [--json] [--utc]\n       \
+            "queue [OPTIONS] -- COMMAND [ARGS...]\n       queue attach [--view] [JOB]\n       \
+             queue sessions [--json] [--utc]\n       queue hosts [--json] [--utc]\n       \
              queue cluster init [--listen ADDRESS[:PORT]]",
         )
         .after_help(EXAMPLES)
@@ -82,6 +83,15 @@ pub fn command() -> Command {
                 .args([flag("json").help("The same facts as JSON"), flag("utc").help("Times in UTC")]),
         ))
         .subcommand(plain(
+            Command::new("sessions")
+                .about("Show your sessions on all hosts, and who is with them")
+                .args([flag("json").help("The same facts as JSON"), flag("utc").help("Times in UTC")]),
+        ))
+        .subcommand(plain(Command::new("attach").about("Go on with a session that runs, from here").args([
+            Arg::new("job").value_name("JOB").help("Such as 17 or 17@redfish; without it the only one detached"),
+            flag("view").help("Only look; the client that is there stays"),
+        ])))
+        .subcommand(plain(
             Command::new("cluster")
                 .about("Make this host part of a cluster")
                 .subcommand_required(true)
@@ -107,6 +117,7 @@ Examples:
   queue -h bluefish -- octave       there and nowhere else
   queue -q -- make -j8 | tee log    when a slot of the queue \"wait\" is free
   queue hosts                       who is there and how busy
+  queue attach                      go on with the session that you left with ~d
 
 Exit status: the command's own, or death by its signal; 64 wrong usage, 75 no slot
 (--on-full fail), 125 queue itself failed, 126 not executable, 127 not found.";

@@ -102,7 +102,7 @@ mod tests {
     use std::path::PathBuf;
     use wire::api::{Placement, Route};
     use wire::identity::SecretKey;
-    use wire::session::Side;
+    use wire::session::{HelloKind, Side};
 
     fn open(socket: &std::path::Path) -> Result<(), Unreached> {
         let placement = Placement {
@@ -115,7 +115,8 @@ mod tests {
             user: "me".to_owned(),
             authority: None,
         };
-        let mut connection = Connection::new(&placement, &SecretKey::generate()).expect("a local route");
+        let mut connection = Connection::new(&placement, &SecretKey::generate(), HelloKind::Start, "1".to_owned())
+            .expect("a local route");
         connection.open(&mut Endpoint::new(Side::Client), &[])
     }
 

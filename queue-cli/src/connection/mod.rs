@@ -31,6 +31,8 @@ use silence::Silence;
 pub struct Connection {
     /// The host where the session is.
     pub host: String,
+    /// The job's name, as a person may say it here.
+    pub job: String,
     session: String,
     address: Address,
     state: State,
@@ -57,18 +59,19 @@ enum State {
 
 impl Connection {
     /// Prepares the way to a placement; nothing is opened yet.
-    pub fn new(placement: &Placement, key: &SecretKey) -> Result<Self, Failure> {
+    pub fn new(placement: &Placement, key: &SecretKey, kind: HelloKind, job: String) -> Result<Self, Failure> {
         let host = placement.host.clone();
         let address = Address::of(placement, key).map_err(|why| Failure::own(format!("{host}: {why}")))?;
         let now = Instant::now();
         Ok(Self {
             host,
+            job,
             session: placement.session.clone(),
             address,
             state: State::Down { until: now },
             is_first: true,
             was_answered: false,
-            kind: HelloKind::Start,
+            kind,
             generation: 0,
             pause: FIRST_PAUSE,
             lost_at: None,
@@ -150,6 +153,10 @@ impl Connection {
     pub fn established(&mut self, generation: u64) {
         self.is_first = false;
         self.was_answered = true;
+        // One who only looks begins anew each time.
+        if self.kind != HelloKind::View {
+            self.kind = HelloKind::Resume;
+        }
         self.generation = generation;
         self.pause = FIRST_PAUSE;
         self.lost_at = None;

@@ -77,6 +77,7 @@ impl Session {
         for command in self.keys.read(terminal, &mut self.endpoint) {
             match command {
                 Command::End => return Some(self.give_up()),
+                Command::Detach => return Some(self.detach()),
                 Command::Suspend => self.suspend_alone(sys::signal::stop_own_group),
                 Command::Help => {
                     for line in escape::HELP {
@@ -101,6 +102,24 @@ impl Session {
         self.say(Control::Closed(Stream::Tty));
         self.connection.leave(&mut self.endpoint);
         Ending::Failed(Failure::own(format!("you left with ~. and the job on {host} was hung up")))
+    }
+
+    /// The person goes and the job runs on. Where there is no contact that is so anyway.
+    fn detach(&mut self) -> Ending {
+        if self.connection.has_contact(&self.endpoint) {
+            self.say(Control::Detach);
+            self.connection.leave(&mut self.endpoint);
+        }
+        let (host, job) = (&self.connection.host, &self.connection.job);
+        Ending::Failed(Failure::own(format!(
+            "detached from {job} on {host}; it runs on; come back with: queue attach {job}"
+        )))
+    }
+
+    /// The runner has let us in to a session that runs.
+    pub(super) fn entered(&mut self) {
+        self.go_on(Resume::Whatever);
+        self.say(Control::Repaint);
     }
 
     /// The job was stopped.

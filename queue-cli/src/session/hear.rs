@@ -1,7 +1,7 @@
 //! What the runner says.
 
 use wire::link::{LinkError, Received};
-use wire::session::{Control, Event, Stream};
+use wire::session::{Control, Event, Stream, TAKEN_OVER};
 
 use super::{Last, Progress, Session};
 use crate::connection::why;
@@ -91,9 +91,12 @@ impl Session {
     fn take_in(&mut self, said: Said) -> Option<Ending> {
         match said {
             Said::Hello { generation, fresh } => {
+                let enters = self.let_in.is_some() && !self.connection.was_answered();
                 self.connection.established(generation);
                 self.impatience = 0;
-                if fresh {
+                if enters {
+                    self.entered();
+                } else if fresh {
                     self.remind();
                 }
             }
@@ -108,6 +111,15 @@ impl Session {
                 }
             }
             Said::Control(control) => self.obey(control),
+            Said::Refused(reason) if self.let_in.is_some() && !self.connection.was_answered() => {
+                return Some(Ending::TurnedAway(reason));
+            }
+            Said::Refused(reason) if reason.starts_with(TAKEN_OVER) => {
+                let (host, job) = (&self.connection.host, &self.connection.job);
+                let whence = &reason[TAKEN_OVER.len()..];
+                let message = format!("session {job} on {host} was taken over{whence}, where it goes on");
+                return Some(Ending::Failed(Failure::own(message)));
+            }
             Said::Refused(reason)
                 if self.connection.is_first()
                     || !self.connection.was_answered() && reason == wire::session::NOT_RELEASED =>

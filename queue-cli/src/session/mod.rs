@@ -20,6 +20,7 @@ use sys::signal::Signals;
 use wire::job::Descriptor;
 use wire::session::{Control, End, Endpoint, Idle, StartInfo, Stream};
 
+use crate::attach::LetIn;
 use crate::connection::Connection;
 use crate::end::Ending;
 use crate::failure::{Failure, printable, words};
@@ -61,6 +62,8 @@ pub struct Session {
     /// The connection may have more although poll does not say so.
     more: bool,
     progress: Progress,
+    /// For one that attaches, the time to be let in.
+    let_in: Option<LetIn>,
 }
 
 /// How far the session has come.
@@ -118,18 +121,33 @@ impl Session {
             idle: Idle::default(),
             more: false,
             progress: Progress::Running,
+            let_in: None,
         })
     }
 
     /// Releases the job and stays until its end.
     pub fn run(mut self) -> Ending {
         self.release();
+        self.stay()
+    }
+
+    /// Stays with a job that runs, as soon as its runner has let us in.
+    pub fn attach(mut self) -> Ending {
+        self.input = Input::none();
+        self.let_in = Some(LetIn::from_now());
+        self.stay()
+    }
+
+    fn stay(mut self) -> Ending {
         let ending = loop {
             match self.turn() {
                 Some(ending) => break ending,
                 None => continue,
             }
         };
+        if let Ending::Failed(_) = ending {
+            self.output.leave_tty();
+        }
         let Self { terminal, signals, .. } = self;
         drop(terminal);
         match ending {
@@ -215,6 +233,9 @@ impl Session {
                     self.say(Control::Repaint);
                 }
             }
+        }
+        if let Some(ending) = self.let_in.as_ref().and_then(|let_in| let_in.failed(&self.connection)) {
+            return Some(ending);
         }
         if self.patience_ends().is_some_and(|until| until <= now) {
             let host = &self.connection.host;

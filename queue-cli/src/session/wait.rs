@@ -70,6 +70,7 @@ impl Session {
             self.connection.deadline(),
             self.notice.deadline(self.silence_to_show()),
             self.patience_ends(),
+            self.let_in.as_ref().and_then(|let_in| let_in.deadline(&self.connection)),
             self.idle.deadline(),
         ];
         match deadlines.into_iter().flatten().min() {

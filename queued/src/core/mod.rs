@@ -12,9 +12,11 @@
 //! | [`rank`] | How good would a start be on this host? |
 //! | [`choose`] | Which of these hosts is meant, and which is best? |
 //! | [`admission`] | May this start happen here, now? Who gets the slot that is free? |
+//! | [`attach`] | Which session does a person mean? |
 //! | [`dispatch`] | Which job is placed next, and whom do we ask? |
 
 pub mod admission;
+pub mod attach;
 pub mod choose;
 pub mod dispatch;
 pub mod estimate;

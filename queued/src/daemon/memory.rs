@@ -64,7 +64,6 @@ impl Memory {
         if now.since(self.looked.get()) < BETWEEN_LOOKS {
             return;
         }
-        self.looked.set(now);
         let mut text = String::new();
         let mut heard = self.heard.borrow_mut();
         for row in rows().into_iter().filter(|row| !row.this_host && !row.record.address.is_empty()).take(MOST) {
@@ -74,6 +73,10 @@ impl Memory {
         let away = self.hosts.iter().filter(|line| !heard.contains(line.name.as_str()));
         for line in away.filter(|line| line.day + MONTH >= today) {
             let _ = writeln!(text, "{} {} {}", line.name, line.address, line.day);
+        }
+        // The first that are heard are written down at once.
+        if !heard.is_empty() {
+            self.looked.set(now);
         }
         if *self.written.borrow() == text {
             return;

@@ -5,6 +5,7 @@
 //! Everything runs on one thread; what is shared is behind `Rc` and `RefCell`, and no borrow is
 //! held across an await.
 
+mod attachments;
 mod authority;
 pub mod cluster;
 mod hosting;

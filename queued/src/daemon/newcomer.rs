@@ -10,6 +10,23 @@ use super::Daemon;
 use crate::core::choose;
 use crate::core::names::HostName;
 
+/// Waits for as long as hosts may still come to be known.
+pub async fn settle(daemon: &Rc<Daemon>) {
+    let is_alone = {
+        let settings = daemon.settings.borrow();
+        settings.listen.is_none() && settings.peers.as_ref().is_none_or(Vec::is_empty)
+    };
+    let expected = daemon.memory.names().count().max(1);
+    loop {
+        let heard = daemon.heard.notified();
+        let age = daemon.now().since(daemon.started);
+        if is_alone || age >= PATIENCE || daemon.host_rows().len() > expected {
+            return;
+        }
+        let _ = tokio::time::timeout(PATIENCE - age, heard).await;
+    }
+}
+
 /// Waits until the host that was asked for is known, while it may yet become so.
 ///
 /// # Errors

@@ -239,15 +239,7 @@ impl Placing {
         let Some(mut open) = self.open.borrow_mut().remove(&id) else {
             return;
         };
-        let route = if *host == self.own {
-            let uid = daemon.uid_of(&open.user).unwrap_or_else(|_| sys::credentials::own_uid());
-            Some(Route::Unix(daemon.places.runner_socket(uid).to_string_lossy().into_owned()))
-        } else {
-            match daemon.address_of(host.as_str()) {
-                Some(address) => literal(address).await.map(Route::Tls),
-                None => None,
-            }
-        };
+        let route = route(daemon, host.as_str(), &open.user).await;
         let answer = match (open.sessions.remove(host), route) {
             (Some(session), Some(route)) => {
                 let standing = daemon.standing.borrow();
@@ -269,6 +261,15 @@ impl Placing {
         };
         let _ = open.answers.send(answer);
     }
+}
+
+/// How a client of this host gets to a user's runner on a host.
+pub async fn route(daemon: &Rc<Daemon>, host: &str, user: &str) -> Option<Route> {
+    if host == daemon.host {
+        let uid = daemon.uid_of(user).unwrap_or_else(|_| sys::credentials::own_uid());
+        return Some(Route::Unix(daemon.places.runner_socket(uid).to_string_lossy().into_owned()));
+    }
+    literal(daemon.address_of(host)?).await.map(Route::Tls)
 }
 
 /// Why a host takes nothing, in words that follow its name.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, oneshot, watch};
-use wire::api::{Opening, Refusal, RefusalKind};
+use wire::api::{Opening, Refusal, RefusalKind, SessionRow};
 
 use crate::link::{self, Decoder, FromRunner, Held, Prepare, ToRunner};
 
@@ -25,6 +25,7 @@ pub struct RunnerLink {
     next_request: Cell<u64>,
     prepared: RefCell<HashMap<u64, oneshot::Sender<Option<Refusal>>>>,
     taken: RefCell<HashMap<u64, oneshot::Sender<()>>>,
+    listed: RefCell<HashMap<u64, oneshot::Sender<Vec<SessionRow>>>>,
     introduced: watch::Sender<bool>,
 }
 
@@ -63,6 +64,7 @@ impl RunnerLink {
             next_request: Cell::new(0),
             prepared: RefCell::default(),
             taken: RefCell::default(),
+            listed: RefCell::default(),
             introduced: watch::Sender::new(false),
         });
         runner.write(&Opening::Daemon.encode(), &[]).await?;
@@ -119,6 +121,18 @@ impl RunnerLink {
         }
     }
 
+    /// The runner's sessions; `None` when it does not answer.
+    pub async fn list(&self) -> Option<Vec<SessionRow>> {
+        let request = self.number();
+        let (sender, answer) = oneshot::channel();
+        self.listed.borrow_mut().insert(request, sender);
+        let sent = self.tell(&ToRunner::List { request }, &[]).await;
+        let answered = tokio::time::timeout(LISTING, answer).await;
+        self.listed.borrow_mut().remove(&request);
+        sent.ok()?;
+        answered.ok()?.ok()
+    }
+
     /// Sends one message.
     pub async fn tell(&self, message: &ToRunner, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.write(&link::encode(message)?, descriptors).await
@@ -150,6 +164,11 @@ impl RunnerLink {
                             let _ = sender.send(());
                         }
                     }
+                    FromRunner::Listed { request, sessions } => {
+                        if let Some(sender) = self.listed.borrow_mut().remove(&request) {
+                            let _ = sender.send(sessions);
+                        }
+                    }
                     FromRunner::Hello { public_key, sessions } => heard(Word::Hello { public_key, sessions }),
                     FromRunner::Released { session } => heard(Word::Released(session)),
                     FromRunner::Ended { session, busy } => heard(Word::Ended(session, busy)),
@@ -162,6 +181,7 @@ impl RunnerLink {
     pub fn close(&self) {
         self.prepared.borrow_mut().clear();
         self.taken.borrow_mut().clear();
+        self.listed.borrow_mut().clear();
         self.introduce();
     }
 
@@ -196,3 +216,5 @@ const INTRODUCTION: Duration = Duration::from_secs(10);
 const PREPARATION: Duration = Duration::from_secs(5);
 /// A runner's main thread never waits for anything slow.
 const HANDING_OVER: Duration = Duration::from_secs(2);
+/// The same, and less than another host waits.
+const LISTING: Duration = Duration::from_millis(1500);

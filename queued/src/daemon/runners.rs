@@ -16,13 +16,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::runner_link::{RunnerLink, Word};
-use crate::config::Places;
+use crate::config::{Linger, Places, Settings};
 use crate::link::ToRunner;
 
 /// All runners, by uid.
 pub struct Runners {
     places: Places,
     host: String,
+    linger: Option<Linger>,
     /// In system mode runners are started by the starter.
     starter: Option<PathBuf>,
     links: RefCell<HashMap<u32, Rc<RunnerLink>>>,
@@ -43,13 +44,9 @@ pub enum Event {
 impl Runners {
     /// None yet. Events come out of the other end of `words`; what can be said is bounded by the
     /// sessions that this daemon asked for.
-    pub fn new(
-        places: Places,
-        host: String,
-        starter: Option<PathBuf>,
-        words: mpsc::UnboundedSender<(u32, Event)>,
-    ) -> Self {
-        Self { places, host, starter, links: RefCell::default(), starting: Default::default(), words }
+    pub fn new(places: Places, host: String, settings: &Settings, words: mpsc::UnboundedSender<(u32, Event)>) -> Self {
+        let (starter, linger) = (settings.starter.clone(), settings.linger);
+        Self { places, host, linger, starter, links: RefCell::default(), starting: Default::default(), words }
     }
 
     /// The user's runner, if it is connected.
@@ -152,6 +149,11 @@ impl Runners {
             .arg("--authority")
             .arg(self.places.authority())
             .args(["--place", &self.places.tag(), "--daemon-uid", &uid.to_string()])
+            .args(match self.linger {
+                Some(Linger::For(length)) => vec!["--linger".to_owned(), length.as_secs().to_string()],
+                Some(Linger::NoLimit) => vec!["--linger".to_owned(), "none".to_owned()],
+                None => Vec::new(),
+            })
             .stdin(Stdio::from(OwnedFd::from(listener)))
             .stdout(Stdio::null())
             .process_group(0);

@@ -17,9 +17,9 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::api::{HostsAnswer, Refusal, RefusalKind};
+use wire::api::{HostsAnswer, Refusal, RefusalKind, SessionsOf};
 
-use super::{Daemon, cluster, sessions};
+use super::{Daemon, attachments, cluster, sessions};
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -74,6 +74,17 @@ async fn answer(
             Err(refusal) => Err(refusal),
         },
         (&Method::GET, "/v1/hosts", Caller::Local { .. }) => json(&HostsAnswer { hosts: daemon.host_rows() }),
+        (&Method::GET, "/v1/sessions", Caller::Local { uid }) => {
+            attachments::list(daemon, *uid).await.and_then(|all| json(&all))
+        }
+        (&Method::POST, "/v1/attachments", Caller::Local { uid }) => match read(body, MOST_SMALL).await {
+            Ok(asked) => attachments::find(daemon, *uid, asked).await.and_then(|found| json(&found)),
+            Err(refusal) => Err(refusal),
+        },
+        (&Method::POST, "/v1/sessions/list", Caller::Host { .. }) => match read::<SessionsOf>(body, MOST_SMALL).await {
+            Ok(asked) => json(&attachments::list_here(daemon, &asked.user).await),
+            Err(refusal) => Err(refusal),
+        },
         (&Method::POST, "/v1/cluster", Caller::Local { uid }) => match read(body, MOST_SMALL).await {
             Ok(asked) => cluster::init(daemon, *uid, &asked).await.and_then(|made| json(&made)),
             Err(refusal) => Err(refusal),

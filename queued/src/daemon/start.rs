@@ -201,7 +201,7 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
     let listener = listen(&settings).await?;
     let address = advertised(&settings, listener.as_ref());
     let (words, mut heard) = mpsc::unbounded_channel();
-    let runners = Rc::new(Runners::new(places.clone(), host.clone(), settings.starter.clone(), words));
+    let runners = Rc::new(Runners::new(places.clone(), host.clone(), &settings, words));
     let own = HostName::from(host.as_str());
     let now = Millis::from(sys::host::since_boot());
     let memory = Memory::of(&places.state);

@@ -22,6 +22,8 @@ pub struct Assignment {
     pub place: String,
     /// The job's id on its home.
     pub job_id: u64,
+    /// The owner, as the warrant's certificate names it.
+    pub user: String,
     /// The key whose holder may resume the session.
     pub session_key: [u8; 32],
     /// The program, found in the job's PATH by the runner.

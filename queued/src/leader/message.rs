@@ -9,12 +9,13 @@
 //! | `Signal` | number | |
 //! | `Foreground` | yes or no | |
 //! | `Close` | slot | |
+//! | `Attached` | key, generation | |
 //! | `Acknowledge` | | |
 //!
 //! | from the leader | payload | descriptors |
 //! |---|---|---|
 //! | `Ready` | mask of slots | one for each slot in the mask |
-//! | `Adopted` | mask, phase | assignment, then the slots |
+//! | `Adopted` | mask, phase, key and generation of the last attachment | assignment, then the slots |
 //! | `Started`, `Stopped`, `Continued` | pid; signal | |
 //! | `Done` | | |
 //! | `StartFailed` | stage, errno | |
@@ -86,8 +87,19 @@ pub enum ToLeader {
     Foreground(bool),
     /// Close your copy of this slot.
     Close(u8),
+    /// Another client has taken the session over; told to the next runner.
+    Attached(Attachment),
     /// The end was delivered; leave.
     Acknowledge,
+}
+
+/// Who may resume a session after somebody has attached to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attachment {
+    /// The key of the client; all zeros for one on the session's own host, which needs none.
+    pub key: [u8; 32],
+    /// How often somebody has attached.
+    pub generation: u64,
 }
 
 /// From the leader.
@@ -104,6 +116,8 @@ pub enum FromLeader {
         slots: u8,
         /// The job's group, 0 before the start.
         pid: i32,
+        /// The last attachment, if there was one.
+        attachment: Option<Attachment>,
     },
     /// The job's first process runs.
     Started {
@@ -199,6 +213,10 @@ impl ToLeader {
                 out.u8(*slot);
             }
             Self::Acknowledge => out.u8(6),
+            Self::Attached(attachment) => {
+                out.u8(8);
+                out.attachment(Some(attachment));
+            }
         }
         out.bytes
     }
@@ -213,6 +231,7 @@ impl ToLeader {
             4 => Self::Foreground(from.u8() != 0),
             5 => Self::Close(from.u8()),
             6 => Self::Acknowledge,
+            8 => Self::Attached(from.attachment()?),
             7 => {
                 let terminal = from.u8();
                 let length = usize::from(from.u8());
@@ -233,10 +252,11 @@ impl FromLeader {
                 out.u8(65);
                 out.u8(slots);
             }
-            Self::Adopted { slots, pid } => {
+            Self::Adopted { slots, pid, attachment } => {
                 out.u8(66);
                 out.u8(slots);
                 out.u32(pid as u32);
+                out.attachment(attachment.as_ref());
             }
             Self::Started { pid } => {
                 out.u8(67);
@@ -272,7 +292,7 @@ impl FromLeader {
         let mut from = Decoder { bytes: record, at: 0 };
         Some(match from.u8() {
             65 => Self::Ready { slots: from.u8() },
-            66 => Self::Adopted { slots: from.u8(), pid: from.u32() as i32 },
+            66 => Self::Adopted { slots: from.u8(), pid: from.u32() as i32, attachment: from.attachment() },
             67 => Self::Started { pid: from.u32() as i32 },
             68 => Self::StartFailed { stage: from.u8(), errno: from.u32() as i32 },
             69 => Self::Stopped(from.u32() as i32),
@@ -315,6 +335,14 @@ impl Encoder {
         self.put(&[value]);
     }
 
+    /// None has generation 0.
+    fn attachment(&mut self, attachment: Option<&Attachment>) {
+        if let Some(Attachment { key, generation }) = attachment {
+            self.u64(*generation);
+            self.put(key);
+        }
+    }
+
     fn u32(&mut self, value: u32) {
         self.put(&value.to_be_bytes());
     }
@@ -341,6 +369,11 @@ impl Decoder<'_> {
 
     fn u8(&mut self) -> u8 {
         self.take::<1>()[0]
+    }
+
+    fn attachment(&mut self) -> Option<Attachment> {
+        let (generation, key) = (self.u64(), self.take());
+        (generation > 0).then_some(Attachment { key, generation })
     }
 
     fn u32(&mut self) -> u32 {
@@ -375,6 +408,7 @@ mod tests {
             ToLeader::Foreground(true),
             ToLeader::Close(3),
             ToLeader::Acknowledge,
+            ToLeader::Attached(Attachment { key: [7; 32], generation: u64::MAX }),
         ] {
             assert_eq!(ToLeader::decode(&message.encode()), Some(message));
         }
@@ -389,7 +423,8 @@ mod tests {
         };
         for message in [
             FromLeader::Ready { slots: 15 },
-            FromLeader::Adopted { slots: 1, pid: 77 },
+            FromLeader::Adopted { slots: 1, pid: 77, attachment: None },
+            FromLeader::Adopted { slots: 1, pid: 77, attachment: Some(Attachment { key: [1; 32], generation: 1 }) },
             FromLeader::Started { pid: 1 },
             FromLeader::StartFailed { stage: 2, errno: 13 },
             FromLeader::Stopped(20),

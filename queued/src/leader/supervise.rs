@@ -13,7 +13,7 @@ use sys::signal::Signals;
 
 use super::Assignment;
 use super::job::Surroundings;
-use super::message::{self, Ended, FromLeader, Slot, ToLeader};
+use super::message::{self, Attachment, Ended, FromLeader, Slot, ToLeader};
 
 /// Runs one leader over its connection to the runner; never returns.
 pub fn lead(connection: OwnedFd) -> ! {
@@ -34,6 +34,8 @@ struct Leader {
     phase: Phase,
     /// The group that had the terminal when the client left the foreground; 0 for none.
     foreground_before: i32,
+    /// The last client that took the session over.
+    attachment: Option<Attachment>,
 }
 
 enum Phase {
@@ -72,6 +74,7 @@ impl Leader {
             signals,
             phase: Phase::Waiting { until: Instant::now() + UNRELEASED },
             foreground_before: 0,
+            attachment: None,
             runner: Some(runner),
         };
         let ready = FromLeader::Ready { slots: leader.surroundings.mask() };
@@ -175,6 +178,7 @@ impl Leader {
                     *slot = None;
                 }
             }
+            ToLeader::Attached(attachment) => self.attachment = Some(attachment),
             ToLeader::Acknowledge => {
                 if let Phase::Ended { .. } = self.phase {
                     self.phase = Phase::Done;
@@ -309,7 +313,7 @@ impl Leader {
         let Some(sheet) = &self.sheet else {
             return;
         };
-        let adopted = FromLeader::Adopted { slots: self.surroundings.mask(), pid };
+        let adopted = FromLeader::Adopted { slots: self.surroundings.mask(), pid, attachment: self.attachment };
         let mut descriptors: Vec<BorrowedFd> = vec![sheet.as_fd()];
         descriptors.extend(self.surroundings.descriptors());
         if message::send(connection.as_fd(), &adopted.encode(), &descriptors).is_err() {

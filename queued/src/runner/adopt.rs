@@ -8,7 +8,7 @@ use super::leader_link::LeaderLink;
 use super::maker;
 use super::session::Start;
 use super::shared::Shared;
-use crate::leader::message::{self, FromLeader};
+use crate::leader::message::{self, Attachment, FromLeader};
 use crate::leader::{Assignment, socket_prefix};
 use crate::link::Held;
 
@@ -17,20 +17,20 @@ pub fn adopt_all(shared: &Arc<Shared>) -> io::Result<()> {
     let prefix = socket_prefix(sys::credentials::own_uid(), &shared.options.place);
     for name in sys::unix::abstract_names(&prefix)? {
         // One that turns us away has a living runner, or left just now.
-        if let Ok((assignment, leader)) = adopt(&name) {
+        if let Ok((assignment, leader, attachment)) = adopt(&name) {
             let held = Held {
                 session: assignment.session.clone(),
                 job_id: assignment.job_id,
                 home: assignment.job.home.clone(),
                 queue: assignment.job.queue.clone(),
             };
-            shared.open(held, Start::Adopt(Box::new(assignment), leader));
+            shared.open(held, Start::Adopt(Box::new(assignment), leader, attachment));
         }
     }
     Ok(())
 }
 
-fn adopt(name: &[u8]) -> io::Result<(Assignment, LeaderLink)> {
+fn adopt(name: &[u8]) -> io::Result<(Assignment, LeaderLink, Option<Attachment>)> {
     let stream = sys::unix::abstract_connect(name)?;
     // Anybody may have taken such a name; only a process of the same user is believed.
     let peer = sys::credentials::peer(std::os::fd::AsFd::as_fd(&stream))?;
@@ -41,14 +41,14 @@ fn adopt(name: &[u8]) -> io::Result<(Assignment, LeaderLink)> {
     let connection = OwnedFd::from(stream);
     let gone = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let (record, descriptors) = message::receive(&connection)?.ok_or_else(gone)?;
-    let Some(FromLeader::Adopted { slots, .. }) = FromLeader::decode(&record) else {
+    let Some(FromLeader::Adopted { slots, attachment, .. }) = FromLeader::decode(&record) else {
         return Err(io::Error::from(io::ErrorKind::InvalidData));
     };
     let mut descriptors = descriptors.into_iter();
     let sheet = descriptors.next().ok_or_else(gone)?;
     let assignment = Assignment::from_file(&sheet)?;
     let leader = LeaderLink::new(connection, maker::place(slots, descriptors.collect()))?;
-    Ok((assignment, leader))
+    Ok((assignment, leader, attachment))
 }
 
 /// A leader answers at once.

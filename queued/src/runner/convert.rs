@@ -12,6 +12,12 @@ pub fn size(size: &wire::session::Size) -> sys::terminal::Size {
     sys::terminal::Size { rows, columns, x_pixels, y_pixels }
 }
 
+/// A terminal's size for the wire.
+pub fn wire_size(size: &sys::terminal::Size) -> wire::session::Size {
+    let sys::terminal::Size { rows, columns, x_pixels, y_pixels } = *size;
+    wire::session::Size { rows, columns, x_pixels, y_pixels }
+}
+
 /// A terminal's modes for the kernel.
 pub fn modes(modes: &wire::session::Modes) -> sys::terminal::Modes {
     let wire::session::Modes { input, output, control, local, characters, input_speed, output_speed } = modes.clone();

@@ -74,6 +74,22 @@ impl Display {
         std::mem::take(&mut self.forgotten).then(|| screen.repaint())
     }
 
+    /// Another client looks at the terminal from now on, and has seen nothing of it.
+    pub fn new_eyes(&mut self) {
+        self.quiet = false;
+        self.forgotten = false;
+    }
+
+    /// What shows all of the screen.
+    pub fn repaint(&self) -> Option<Vec<u8>> {
+        self.screen.as_ref().map(Screen::repaint)
+    }
+
+    /// The screen, if there is a terminal.
+    pub fn screen(&self) -> Option<&Screen> {
+        self.screen.as_ref()
+    }
+
     /// The client has taken a line of its own from the screen. It stood on the last line; output
     /// that came since may have moved it, or begun in the middle of a sequence.
     pub fn ask_for_repaint(&mut self, endpoint: &mut Endpoint) {

@@ -7,6 +7,7 @@
 //! It must not listen on the network, and must not be big: leaders are forked from the small
 //! process of [`maker`].
 
+mod about;
 mod adopt;
 mod arrival;
 mod batching;
@@ -14,6 +15,8 @@ mod client_link;
 mod convert;
 mod departure;
 mod display;
+mod entrance;
+mod farewell;
 mod given_away;
 mod leader_link;
 mod maker;
@@ -23,10 +26,16 @@ mod service;
 mod session;
 mod shared;
 mod streams;
+mod viewers;
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a session with a terminal is kept in system mode when its client has gone. In personal mode
+/// it is a person's own machine, and nothing is ended without being told to.
+pub const LINGER: Duration = Duration::from_secs(24 * 3600);
 
 /// What the runner is told on its command line.
 #[derive(Debug, Clone)]
@@ -39,6 +48,8 @@ pub struct Options {
     pub daemon_uid: u32,
     /// The runtime directory of a voucher, where one certifies (system mode).
     pub voucher: Option<PathBuf>,
+    /// How long a session with a terminal is kept when its client has gone; `None`: for ever.
+    pub linger: Option<Duration>,
     /// Whether the runner starts a dead daemon again (personal mode).
     pub revive_daemon: bool,
 }

@@ -39,6 +39,7 @@ pub fn check(prepare: Prepare, host: &str, place: &str, trust: &Trust, now_unix:
         session,
         place: place.to_owned(),
         job_id,
+        user: verified.identity.user,
         session_key: verified.public_key,
         program: program.into_os_string().into(),
         variables,

@@ -26,6 +26,12 @@ impl Screen {
         self.parser.screen_mut().set_size(rows, columns);
     }
 
+    /// Its size.
+    pub fn size(&self) -> Size {
+        let (rows, columns) = self.parser.screen().size();
+        Size { rows: rows.get(), columns: columns.get(), x_pixels: 0, y_pixels: 0 }
+    }
+
     /// Takes output of the job.
     pub fn feed(&mut self, bytes: &[u8]) {
         let (rows, _) = self.parser.screen().size();

@@ -19,7 +19,7 @@ use super::arrival::Arrival;
 use super::maker::Maker;
 use super::session;
 use super::shared::Shared;
-use super::{Options, adopt};
+use super::{Options, adopt, farewell};
 use crate::link::{Decoder, FromRunner, Held, ToRunner};
 use crate::vouch;
 
@@ -169,7 +169,7 @@ impl Service {
                 if let Err(Arrival::Local { stream, .. }) =
                     self.shared.bring(&session, Arrival::Local { stream, handed })
                 {
-                    session::turn_away_here(stream, self.shared.given_away.why_not_here(&session));
+                    farewell::turn_away_here(stream, self.shared.given_away.why_not_here(&session));
                 }
             }
             Opening::Daemon if peer.uid == self.shared.options.daemon_uid => self.welcome(stream),
@@ -256,9 +256,12 @@ impl Service {
                 if let Some(descriptor) = descriptor {
                     let arrival = Arrival::Remote(TcpStream::from(descriptor));
                     if let Err(Arrival::Remote(stream)) = self.shared.bring(&session, arrival) {
-                        session::turn_away(&self.shared, stream, self.shared.given_away.why_not_here(&session));
+                        farewell::turn_away(&self.shared, stream, self.shared.given_away.why_not_here(&session));
                     }
                 }
+            }
+            ToRunner::List { request } => {
+                self.shared.tell(&FromRunner::Listed { request, sessions: self.shared.rows() });
             }
             ToRunner::Void { session } => {
                 let _ = self.shared.bring(&session, Arrival::Void);

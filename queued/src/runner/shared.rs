@@ -6,11 +6,15 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::time::Instant;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustls::ServerConfig;
+use wire::api::{SessionRow, SessionState};
 use wire::identity::{SecretKey, Trust};
+use wire::session::Control;
 
+use super::about::About;
 use super::arrival::Arrival;
 use super::given_away::GivenAway;
 use super::maker::Maker;
@@ -42,9 +46,37 @@ type Stamp = (u64, u64, i64, i64);
 /// How the main thread reaches a session's thread.
 pub struct Handle {
     held: Held,
+    /// Known once the job runs, and since when it does.
+    about: Option<About>,
+    begun: Instant,
+    state: SessionState,
+    since: Instant,
     ended: bool,
     arrivals: SyncSender<Arrival>,
     wake: Arc<EventFd>,
+}
+
+impl Handle {
+    fn turn(&mut self, state: SessionState) {
+        self.state = state;
+        self.since = Instant::now();
+    }
+
+    fn row(&self, host: &str) -> Option<SessionRow> {
+        let about = self.about.as_ref()?;
+        Some(SessionRow {
+            job_id: self.held.job_id,
+            home: self.held.home.clone(),
+            host: host.to_owned(),
+            queue: self.held.queue.clone(),
+            command: about.command.clone(),
+            session: self.held.session.clone(),
+            descriptors: about.descriptors,
+            age_ms: self.begun.elapsed().as_millis() as u64,
+            state: self.state.clone(),
+            since_ms: self.since.elapsed().as_millis() as u64,
+        })
+    }
 }
 
 impl Shared {
@@ -111,7 +143,10 @@ impl Shared {
             if sessions.contains_key(&name) {
                 return false;
             }
-            sessions.insert(name.clone(), Handle { held, ended: false, arrivals, wake: wake.clone() });
+            let now = Instant::now();
+            let (state, wake) = (SessionState::Detached, wake.clone());
+            let handle = Handle { held, about: None, begun: now, state, since: now, ended: false, arrivals, wake };
+            sessions.insert(name.clone(), handle);
         }
         let shared = self.clone();
         let spawned = std::thread::Builder::new().name("session".into()).stack_size(STACK).spawn(move || {
@@ -150,13 +185,59 @@ impl Shared {
         lock(&self.sessions).values().filter(|handle| !handle.ended).map(|handle| handle.held.clone()).collect()
     }
 
+    /// The job of a session runs.
+    pub fn is_about(&self, session: &str, about: &About) {
+        self.note(session, |handle| {
+            handle.about = Some(about.clone());
+            handle.begun = Instant::now();
+        });
+    }
+
+    /// A client on this host is with a session.
+    pub fn attached(&self, session: &str, from: &str) {
+        self.note(session, |handle| {
+            if !matches!(handle.state, SessionState::Ended(_)) {
+                handle.turn(SessionState::Attached(from.to_owned()));
+            }
+        });
+    }
+
+    /// Nobody is with it any more.
+    pub fn detached(&self, session: &str) {
+        self.note(session, |handle| {
+            if let SessionState::Attached(_) = handle.state {
+                handle.turn(SessionState::Detached);
+            }
+        });
+    }
+
     /// The job of a session has ended: its slot is free, though its end is not delivered yet.
-    pub fn ended(&self, session: &str, busy: f64) {
+    pub fn ended(&self, session: &str, busy: f64, last: &Control) {
+        self.note(session, |handle| match last {
+            Control::End(end) => handle.turn(SessionState::Ended(end.outcome.clone())),
+            _ => handle.about = None,
+        });
+        self.free(session, busy);
+    }
+
+    fn free(&self, session: &str, busy: f64) {
         let first =
             lock(&self.sessions).get_mut(session).is_some_and(|handle| !std::mem::replace(&mut handle.ended, true));
         if first {
             self.tell(&FromRunner::Ended { session: session.to_owned(), busy });
         }
+    }
+
+    fn note(&self, session: &str, change: impl FnOnce(&mut Handle)) {
+        if let Some(handle) = lock(&self.sessions).get_mut(session) {
+            change(handle);
+        }
+    }
+
+    /// All sessions whose jobs have started, as their owner is told of them.
+    pub fn rows(&self) -> Vec<SessionRow> {
+        let host = self.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        lock(&self.sessions).values().filter_map(|handle| handle.row(&host)).collect()
     }
 
     /// Whether there is none.
@@ -173,7 +254,7 @@ struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.shared.ended(&self.session, 0.0);
+        self.shared.free(&self.session, 0.0);
         lock(&self.shared.sessions).remove(&self.session);
     }
 }

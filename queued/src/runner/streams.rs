@@ -6,17 +6,22 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::unistd;
 use sys::terminal::{Modes, Size};
-use wire::session::{Control, Endpoint, Stream};
+use wire::link::Link;
+use wire::session::{Control, Endpoint, Hello, Stream};
 
+use super::arrival::Socket;
 use super::batching::Batching;
 use super::display::{Audience, Display};
 use super::leader_link::LeaderLink;
+use super::viewers::Viewers;
 use crate::leader::message::Slot;
 
 /// The streams of one session.
 pub struct Streams {
     /// What the client of a terminal has been shown.
     pub display: Display,
+    /// Those who look at the terminal besides.
+    pub viewers: Viewers,
     /// How much the leader has still to do: start the job, move the terminal's foreground, send a
     /// signal. Until then keys wait.
     orders: u32,
@@ -37,6 +42,7 @@ impl Streams {
     pub fn new(size: Option<&Size>, has_started: bool) -> Self {
         Self {
             display: Display::new(size),
+            viewers: Viewers::default(),
             orders: u32::from(!has_started),
             drained: [false; 4],
             batching: Default::default(),
@@ -47,10 +53,23 @@ impl Streams {
     /// The terminal has a new size.
     pub fn resize(&mut self, size: &Size, leader: &LeaderLink) {
         self.display.resize(size);
+        self.viewers.resized(size);
         if let Some(master) = leader.slot(Slot::Tty) {
             // It cannot fail while the terminal is there.
             let _ = sys::terminal::set_size(master.as_fd(), size);
         }
+    }
+
+    /// Lets somebody look at the terminal.
+    pub fn view(&mut self, session: &str, link: Link<Socket>, hello: &Hello) {
+        if let Some(screen) = self.display.screen() {
+            self.viewers.add(session, link, hello, screen);
+        }
+    }
+
+    /// Goes on with those who look.
+    pub fn show_viewers(&mut self) {
+        self.viewers.advance(self.display.screen());
     }
 
     /// The terminal has new modes, for all keys that follow.
@@ -138,7 +157,10 @@ impl Streams {
         match unistd::read(descriptor.as_fd(), room) {
             Ok(count @ 1..) => {
                 match stream {
-                    Stream::Tty => self.display.feed(&room[..count]),
+                    Stream::Tty => {
+                        self.display.feed(&room[..count]);
+                        self.viewers.feed(&room[..count]);
+                    }
                     _ => batching.took(count, Instant::now()),
                 }
                 endpoint.filled(stream, count);

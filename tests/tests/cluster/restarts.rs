@@ -269,6 +269,9 @@ fn a_daemon_that_has_just_started_waits_for_its_peers_before_it_says_that_a_host
         cluster.kill(home, "daemon");
         assert_eq!(cluster.queue(home, &["-n", "-h", host, "--", "hostname"]).success().text(), host);
     }
+    let hosts = cluster.state("bluefish").join("hosts");
+    let remembers = || std::fs::read_to_string(&hosts).is_ok_and(|text| text.contains("redfish")).then_some(());
+    until("bluefish remembers redfish", PATIENCE, remembers);
     cluster.crash("redfish");
     cluster.kill("bluefish", "daemon");
     let ended = cluster.queue("bluefish", &["-n", "-h", "redfish", "--", "true"]);

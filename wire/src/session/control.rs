@@ -20,7 +20,7 @@ const LENGTH: usize = size_of::<u32>();
 pub enum Control {
     /// Client: run the job now.
     Start(StartInfo),
-    /// Client: the terminal has another size.
+    /// Client: the terminal has another size. Runner, to one who only looks: so large it is.
     Resize(Size),
     /// Client: send the job's foreground group this signal, a name without `SIG`.
     Signal(String),
@@ -30,7 +30,7 @@ pub enum Control {
     Modes(Modes),
     /// The speaker's reader of this stream has gone; its writer gets EPIPE.
     Closed(Stream),
-    /// Client: leave the job running and go.
+    /// Client: it goes, and the job is to run on until somebody attaches.
     Detach,
     /// Client: a line of its own stood on the terminal's last line; show what belongs there.
     Repaint,

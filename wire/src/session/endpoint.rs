@@ -145,7 +145,7 @@ impl Endpoint {
         self.lost();
         let untouched = self.outgoing.iter().all(Outgoing::is_untouched)
             && self.incoming.iter().all(|incoming| incoming.received() == 0);
-        if kind == HelloKind::Attach && self.side == Side::Client && untouched {
+        if matches!(kind, HelloKind::Attach | HelloKind::View) && self.side == Side::Client && untouched {
             self.memory = Memory::Lost;
         }
         self.connection = Some(Connection {
@@ -187,7 +187,7 @@ impl Endpoint {
     }
 
     /// This end remembers nothing of the session and has no connection yet: a runner after a
-    /// crash. (A client that connects with `Attach` for the first time is fresh by itself.)
+    /// crash. (A client that connects with `Attach` or `View` for the first time is fresh by itself.)
     pub fn mark_fresh(&mut self) {
         self.memory = Memory::Lost;
     }

@@ -45,6 +45,8 @@ pub enum HelloKind {
     Resume,
     /// Another client takes the session over.
     Attach,
+    /// Another client looks at the terminal and does nothing else.
+    View,
 }
 
 impl Hello {

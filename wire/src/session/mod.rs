@@ -96,6 +96,10 @@ pub enum Stream {
 /// will, whatever the client has sent meanwhile.
 pub const NOT_RELEASED: &str = "the job was not released within 5 s, and its place was given away";
 
+/// How the runner's reason for REFUSED begins where a person's `attach` has taken the session from this
+/// client; where from follows.
+pub const TAKEN_OVER: &str = "the session was taken over";
+
 impl Stream {
     /// All streams in the order of their numbers.
     pub const ALL: [Self; STREAMS] = [Self::Control, Self::Stdin, Self::Stdout, Self::Stderr, Self::Tty];

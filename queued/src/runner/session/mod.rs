@@ -1,38 +1,39 @@
 //! One session: a thread that waits for its client, its leader and the job's descriptors, and
 //! moves what they say. It is the only owner of all of them.
 
-use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+mod admit;
+mod wait;
+
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::EventFd;
-use nix::sys::time::TimeSpec;
 use wire::api::{Refusal, RefusalKind};
 use wire::identity::Trust;
-use wire::link::{Link, LinkError, Received};
-use wire::session::{Control, Endpoint, Event, HelloKind, Idle, Side, Stream};
+use wire::link::{LinkError, Received};
+use wire::session::{Control, Endpoint, Event, Idle, Side, Stream};
 
-use super::arrival::{Arrival, Socket};
-use super::client_link::{ClientLink, Handed};
+use super::about::About;
+use super::arrival::Arrival;
+use super::client_link::{ClientLink, How};
 use super::departure::Departure;
+use super::entrance::{Entrance, Handed};
 use super::leader_link::LeaderLink;
 use super::streams::{OUTPUTS, Streams};
 use super::{convert, prepare, shared::Shared};
 use crate::leader::Assignment;
-use crate::leader::message::{FromLeader, Slot, ToLeader};
+use crate::leader::message::{Attachment, FromLeader, Slot, ToLeader};
 use crate::link::{FromRunner, Prepare};
+use admit::Former;
 
 /// How a session begins.
 pub enum Start {
     /// Anew: checked first.
     Prepare(Box<Prepare>),
     /// With a leader that outlived its runner.
-    Adopt(Box<Assignment>, LeaderLink),
+    Adopt(Box<Assignment>, LeaderLink, Option<Attachment>),
 }
 
 /// Runs the session `name` to its end.
@@ -48,15 +49,18 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
                 if let Err(error) = leader.assign(&assignment) {
                     eprintln!("queue-runner: cannot tell a leader its job: {error}");
                 }
-                (assignment, leader, false)
+                Session::new(shared.clone(), name, &assignment, leader, None)
             })
         }
-        Start::Adopt(assignment, leader) => Ok((*assignment, leader, true)),
+        Start::Adopt(assignment, leader, attachment) => {
+            let session = Session::new(shared.clone(), name, &assignment, leader, Some(attachment));
+            shared.is_about(&session.name, &session.about);
+            Ok(session)
+        }
     };
-    let (Ok((assignment, leader, adopted)), Ok(trust)) = (opened, shared.trust()) else {
-        return;
-    };
-    Session::new(shared.clone(), name, assignment, leader, adopted, trust).serve(&inbox, wake);
+    if let (Ok(session), Ok(trust)) = (opened, shared.trust()) {
+        session.serve(&inbox, wake, &trust);
+    }
 }
 
 /// Checks a job and makes its leader ready.
@@ -81,15 +85,19 @@ fn now_unix() -> i64 {
 struct Session {
     shared: Arc<Shared>,
     name: String,
+    about: About,
+    /// Whose holder is the session's client.
     key: [u8; 32],
-    trust: Trust,
+    former: Former,
     leader: LeaderLink,
     client: ClientLink,
+    entrance: Entrance,
     handed: Vec<Handed>,
     endpoint: Endpoint,
     idle: Idle,
     streams: Streams,
     phase: Phase,
+    /// How often somebody has attached.
     generation: u64,
     departure: Departure,
     /// The leader that was ready is in use: the next job wants one, too.
@@ -119,40 +127,48 @@ enum Phase {
 }
 
 impl Session {
+    /// With `adopted` the leader has outlived its runner, and may have been told of an attachment.
     fn new(
         shared: Arc<Shared>,
         name: String,
-        assignment: Assignment,
+        assignment: &Assignment,
         leader: LeaderLink,
-        adopted: bool,
-        trust: Trust,
+        adopted: Option<Option<Attachment>>,
     ) -> Self {
         let mut endpoint = Endpoint::new(Side::Runner);
-        if adopted {
+        if adopted.is_some() {
             endpoint.mark_fresh();
         }
-        let has_terminal = assignment.job.has_terminal();
-        let size = has_terminal.then_some(sys::terminal::Size { rows: 0, columns: 0, x_pixels: 0, y_pixels: 0 });
+        let about = About::of(assignment);
+        let size = sys::terminal::Size { rows: 0, columns: 0, x_pixels: 0, y_pixels: 0 };
+        let size = about.has_terminal().then_some(size);
+        let departure = Departure::new(about.has_terminal(), shared.options.linger);
+        let attachment = adopted.flatten();
         Self {
             shared,
             name,
-            key: assignment.session_key,
-            trust,
+            about,
+            key: attachment.map_or(assignment.session_key, |attachment| attachment.key),
+            former: Former::default(),
             leader,
             client: ClientLink::default(),
+            entrance: Entrance::default(),
             handed: Vec::new(),
             endpoint,
             idle: Idle::default(),
-            streams: Streams::new(size.as_ref(), adopted),
-            phase: if adopted { Phase::Running } else { Phase::Reserved { until: Instant::now() + UNRELEASED } },
-            generation: 0,
-            departure: Departure::new(has_terminal),
+            streams: Streams::new(size.as_ref(), adopted.is_some()),
+            phase: match adopted {
+                Some(_) => Phase::Running,
+                None => Phase::Reserved { until: Instant::now() + UNRELEASED },
+            },
+            generation: attachment.map_or(0, |attachment| attachment.generation),
+            departure,
             needs_successor: false,
             drain: Duration::ZERO,
         }
     }
 
-    fn serve(mut self, inbox: &Receiver<Arrival>, wake: &EventFd) {
+    fn serve(mut self, inbox: &Receiver<Arrival>, wake: &EventFd, trust: &Trust) {
         while !matches!(self.phase, Phase::Over) {
             let ready = self.wait(wake);
             if ready.wake {
@@ -161,16 +177,21 @@ impl Session {
                     self.arrive(arrival);
                 }
             }
-            if ready.client {
-                if self.client.shake_hands(&self.key, &self.trust) {
-                    self.attached();
+            let mut has_client_spoken = ready.client;
+            if ready.wake || ready.others {
+                for entered in self.entrance.advance(trust) {
+                    self.admit(entered);
+                    has_client_spoken = true;
                 }
+                self.streams.show_viewers();
+            }
+            if has_client_spoken {
                 self.hear_client();
             }
             if ready.leader {
                 self.hear_leader();
             }
-            if ready.client || ready.job {
+            if has_client_spoken || ready.job {
                 self.idle.interrupted();
             }
             if ready.job {
@@ -184,74 +205,9 @@ impl Session {
             }
             self.keep_time();
         }
+        self.streams.viewers.end(None);
         // A leader that never started its job leaves anyway; any other has kept the end until now.
         self.leader.tell(&ToLeader::Acknowledge, &[]);
-    }
-
-    /// Waits until something can be done; says where.
-    fn wait(&mut self, wake: &EventFd) -> Ready {
-        let (connected, audience) = (self.client.is_connected(), self.client.audience(&self.endpoint));
-        let busy = matches!(self.phase, Phase::Running)
-            || matches!(self.phase, Phase::Draining { until, .. } if until > Instant::now());
-        let timeout = self.timeout();
-        let wanted = OUTPUTS
-            .map(|(slot, stream)| busy && self.streams.wants(slot, stream, &self.leader, &mut self.endpoint, audience));
-        let mut polled = Vec::with_capacity(12);
-        polled.push(PollFd::new(wake.as_fd(), PollFlags::POLLIN));
-        for (socket, write) in self.client.waits() {
-            let write = write || connected && self.endpoint.wants_transmit();
-            polled.push(PollFd::new(
-                socket,
-                if write { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN },
-            ));
-        }
-        let leader_at = polled.len();
-        polled.extend(self.leader.connection().map(|leader| PollFd::new(leader, PollFlags::POLLIN)));
-        let job_at = polled.len();
-        for (index, (slot, _)) in OUTPUTS.iter().enumerate() {
-            let mut flags = PollFlags::empty();
-            flags.set(PollFlags::POLLIN, wanted[index]);
-            let waits = *slot != Slot::Tty || self.streams.must_wait(Stream::Tty);
-            flags.set(PollFlags::POLLOUT, !waits && !self.endpoint.kept(Stream::Tty).is_empty());
-            push(&mut polled, self.leader.slot(*slot).map(|slot| slot.as_fd()), flags);
-        }
-        let mut flags = PollFlags::empty();
-        flags.set(PollFlags::POLLOUT, !self.endpoint.kept(Stream::Stdin).is_empty());
-        push(&mut polled, self.leader.slot(Slot::Stdin).map(|slot| slot.as_fd()), flags);
-        match ppoll(&mut polled, timeout, None) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            // Only a descriptor that is not one could make it fail, and all here are open.
-            Err(_) => return Ready::default(),
-        }
-        let any = |range: std::ops::Range<usize>| polled[range].iter().any(|one| one.any().unwrap_or(false));
-        Ready {
-            wake: any(0..1),
-            client: any(1..leader_at),
-            leader: any(leader_at..job_at),
-            job: any(job_at..polled.len()),
-        }
-    }
-
-    fn timeout(&self) -> Option<TimeSpec> {
-        let final_at = self.departure.is_final_at(self.client.lost);
-        let phase = match self.phase {
-            Phase::Reserved { until } => Some(until),
-            Phase::Delivering { until } => Some(final_at.map_or(until, |at| at.min(until))),
-            Phase::Running => self.departure.deadline(self.client.lost),
-            Phase::Draining { until, .. } => {
-                let waits = until > Instant::now();
-                final_at.into_iter().chain(waits.then_some(until)).min()
-            }
-            Phase::Over => None,
-        };
-        let look = match self.phase {
-            Phase::Running => self.streams.display.next_look().into_iter().chain(self.streams.next_look()).min(),
-            Phase::Draining { .. } => self.streams.display.next_look(),
-            _ => None,
-        };
-        let others = [self.client.deadline(), look, self.idle.deadline()];
-        let earliest = phase.into_iter().chain(others.into_iter().flatten()).min();
-        earliest.map(|at| at.saturating_duration_since(Instant::now()).into())
     }
 
     fn arrive(&mut self, arrival: Arrival) {
@@ -261,26 +217,14 @@ impl Session {
                     self.give_away();
                 }
             }
-            Arrival::Local { stream, handed } => {
-                self.handed = handed;
-                self.client.take_local(stream);
-                self.attached();
-            }
+            Arrival::Local { stream, handed } => self.entrance.local(stream, handed),
             Arrival::Remote(stream) => {
                 let config = self.shared.tls.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
                 if let Some(config) = config {
-                    self.client.take_remote(stream, config);
+                    self.entrance.remote(stream, config);
                 }
             }
         }
-    }
-
-    /// A new connection of the session's client is in use.
-    fn attached(&mut self) {
-        self.generation += 1;
-        self.endpoint.lost();
-        self.endpoint.connect(&self.name, HelloKind::Resume, self.generation);
-        self.departure.cancel();
     }
 
     /// Reads from the client and acts on what it says.
@@ -298,9 +242,8 @@ impl Session {
                     }
                     Event::Data { stream, bytes } => streams.input(stream, bytes, leader, endpoint),
                     Event::Eof(stream) => streams.push(stream, leader, endpoint),
-                    Event::Hello(_) => said.push(Said::Hello),
-                    Event::Control(control) => said.push(Said::Control(control)),
-                    Event::Resumed { .. } | Event::Refused(_) => {}
+                    Event::Control(control) => said.push(control),
+                    Event::Hello(_) | Event::Resumed { .. } | Event::Refused(_) => {}
                 }
             }
             Ok(())
@@ -311,11 +254,8 @@ impl Session {
             (Ok(()), Some(link)) => link.receive(READ_BUDGET, &mut take),
             (Ok(()), None) => return,
         };
-        for one in said {
-            match one {
-                Said::Hello => self.greeted(),
-                Said::Control(control) => self.obey(control),
-            }
+        for control in said {
+            self.obey(control);
         }
         self.streams.push(Stream::Tty, &mut self.leader, &mut self.endpoint);
         match received {
@@ -327,18 +267,11 @@ impl Session {
     fn lost(&mut self, how: &Result<Received, LinkError>) {
         self.client.lose(how);
         self.endpoint.lost();
+        self.shared.detached(&self.name);
         if let Phase::Delivering { .. } = self.phase
             && self.endpoint.sent_all_acknowledged()
         {
             self.phase = Phase::Over;
-        }
-    }
-
-    /// The client is back; a terminal that misses forgotten bytes is repainted. How many they
-    /// were the client learns from the stream itself.
-    fn greeted(&mut self) {
-        if let Some(repaint) = self.streams.display.greeted(&self.endpoint) {
-            self.endpoint.replace(Stream::Tty, &repaint);
         }
     }
 
@@ -359,7 +292,8 @@ impl Session {
             Control::Foreground(yes) => self.order(&ToLeader::Foreground(yes)),
             Control::Closed(Stream::Stdout) => self.leader.close(Slot::Stdout),
             Control::Closed(Stream::Stderr) => self.leader.close(Slot::Stderr),
-            Control::Closed(Stream::Tty) => self.client.leaves(),
+            Control::Closed(Stream::Tty) => self.client.leaves(How::Left),
+            Control::Detach if self.about.has_terminal() => self.client.leaves(How::Detached),
             Control::Repaint if matches!(self.phase, Phase::Running) => {
                 self.streams.display.ask_for_repaint(&mut self.endpoint);
             }
@@ -392,6 +326,7 @@ impl Session {
             self.leader.forget(Slot::of_descriptor(number));
         }
         self.phase = Phase::Running;
+        self.shared.is_about(&self.name, &self.about);
         self.shared.tell(&FromRunner::Released { session: self.name.clone() });
     }
 
@@ -423,8 +358,8 @@ impl Session {
 
     fn ended(&mut self, last: Control, busy: f64) {
         if let Phase::Reserved { .. } | Phase::Running = self.phase {
+            self.shared.ended(&self.name, busy, &last);
             self.phase = Phase::Draining { last, until: Instant::now() + self.drain };
-            self.shared.ended(&self.name, busy);
         }
     }
 
@@ -463,6 +398,7 @@ impl Session {
             let patient = until > Instant::now();
             let all = self.streams.drain(&mut self.leader, &mut self.endpoint, audience, patient);
             if all && self.endpoint.control(&last).is_ok() {
+                self.streams.viewers.end(Some(&last));
                 self.phase = Phase::Delivering { until: Instant::now() + KEEP_END };
             }
         }
@@ -479,7 +415,6 @@ impl Session {
         }
     }
 
-    /// Carries out what is due by the clock.
     /// Nobody has released the job. A client that still means to, perhaps with a connection open, is told
     /// when it calls again.
     fn give_away(&mut self) {
@@ -487,6 +422,7 @@ impl Session {
         self.phase = Phase::Over;
     }
 
+    /// Carries out what is due by the clock.
     fn keep_time(&mut self) {
         let now = Instant::now();
         self.idle.look(&mut self.endpoint, now);
@@ -507,29 +443,6 @@ impl Session {
     }
 }
 
-/// What the client said, to be acted upon when reading is over.
-enum Said {
-    Hello,
-    Control(Control),
-}
-
-/// Where something can be done.
-#[derive(Default)]
-struct Ready {
-    wake: bool,
-    client: bool,
-    leader: bool,
-    job: bool,
-}
-
-/// Waits on a descriptor only where there is something to wait for: a hang-up is reported
-/// unasked, and a loop that cannot act on it would spin.
-fn push<'a>(polled: &mut Vec<PollFd<'a>>, descriptor: Option<BorrowedFd<'a>>, flags: PollFlags) {
-    if let (Some(descriptor), false) = (descriptor, flags.is_empty()) {
-        polled.push(PollFd::new(descriptor, flags));
-    }
-}
-
 /// A reservation that nobody released for so long is void.
 const UNRELEASED: Duration = Duration::from_secs(5);
 /// However long a client wants the end to wait for writers.
@@ -540,27 +453,3 @@ const KEEP_END: Duration = Duration::from_secs(3600);
 const READ_BUDGET: usize = 1 << 20;
 /// Rounds over the job's outputs before the client's side has its turn.
 const PIECES: usize = 8;
-
-/// Tells a client on this host why its session is not here, and closes.
-pub fn turn_away_here(stream: UnixStream, why: &str) {
-    let mut endpoint = Endpoint::new(Side::Runner);
-    endpoint.refuse(why);
-    // The buffer of a fresh connection takes it at once; a client that has gone needs no word.
-    let _ = Link::plain(Socket::Unix(stream)).transmit(&mut endpoint);
-}
-
-/// Tells a client why its session is not here, then closes; bounded in time.
-pub fn turn_away(shared: &Arc<Shared>, stream: TcpStream, why: &'static str) {
-    let config = shared.tls.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-    let Some(config) = config else {
-        return;
-    };
-    // One thread at a time for such clients would let one hold up the others; each has its own,
-    // and lives for seconds at most.
-    let _ = std::thread::Builder::new().name("turn-away".into()).stack_size(256 * 1024).spawn(move || {
-        let mut client = ClientLink::default();
-        let mut endpoint = Endpoint::new(Side::Runner);
-        endpoint.refuse(why);
-        client.turn_away(stream, config, &mut endpoint);
-    });
-}
