@@ -45,10 +45,16 @@ impl Daemon {
         &self.runtime
     }
 
-    /// The name it gives this host: usually the kernel's.
+    /// The name it gives this host: usually the kernel's. A daemon that has not been there yet is
+    /// started for it.
     pub fn host(&self) -> String {
-        let written = std::fs::read_to_string(places::host_file(&self.runtime));
-        written.map_or_else(|_| sys::host::name(), |name| name.trim().to_owned())
+        let written = || std::fs::read_to_string(places::host_file(&self.runtime)).ok();
+        let name = written().or_else(|| {
+            // Why it cannot be started is said when it is asked for more.
+            drop(self.connect());
+            written()
+        });
+        name.map_or_else(sys::host::name, |name| name.trim().to_owned())
     }
 
     /// Sends a request, starting the daemon first if there is none.

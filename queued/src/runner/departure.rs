@@ -56,7 +56,7 @@ impl Departure {
     /// From when on nobody comes back any more; `None`: somebody may.
     pub fn is_final_at(&self, lost: Option<Lost>) -> Option<Instant> {
         let lost = lost?;
-        let may_return = matches!(lost.how, How::Silent | How::Detached) || self.has_terminal && lost.how != How::Left;
+        let may_return = matches!(lost.how, How::Silent | How::Detached) && !self.has_terminal;
         let patience = self.patience(lost.how).filter(|_| !may_return)?;
         Some(lost.at + patience)
     }

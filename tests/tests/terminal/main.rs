@@ -25,6 +25,7 @@ macro_rules! promises {
     };
 }
 
+mod attach;
 mod escapes;
 mod full_screen;
 mod job_control;

@@ -140,11 +140,20 @@ impl Place {
 
     /// What a program is put behind to run where the person sits, with the person's environment.
     pub fn at_seat(&self) -> Command {
+        self.at("redfish")
+    }
+
+    /// A bash on the host where programs run.
+    pub fn bash_there(&self) -> Terminal {
+        Terminal::bash(self.at("bluefish"), SIZE)
+    }
+
+    fn at(&self, host: &str) -> Command {
         let mut command = match self.kind {
             Kind::Bare | Kind::OwnHost => Command::new("/usr/bin/env"),
             Kind::OtherHost => {
                 let mut command = Command::new(demo_cluster());
-                command.args(["exec", "redfish", "--"]);
+                command.args(["exec", host, "--"]);
                 command
             }
         };
