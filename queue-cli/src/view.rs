@@ -89,7 +89,7 @@ impl View {
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN),
         ];
-        polled.extend(self.connection.interest(&self.endpoint).map(|(socket, flags)| PollFd::new(socket, flags)));
+        polled.extend(self.connection.interests(&self.endpoint).map(|(socket, flags)| PollFd::new(socket, flags)));
         let outputs = self.output.waits(&self.endpoint);
         polled.extend(outputs.iter().map(|(_, sink)| PollFd::new(*sink, PollFlags::POLLOUT)));
         let deadline = self.connection.deadline().into_iter().chain(self.let_in.deadline(&self.connection)).min();

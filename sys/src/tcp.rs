@@ -30,6 +30,23 @@ pub fn for_session(fd: BorrowedFd) -> io::Result<()> {
     notsent_lowat(fd, SESSION_NOT_SENT_BYTES)
 }
 
+/// What a thin stream has lost is sent again every 200 ms for a while, not after twice as long each time:
+/// a link that was cut for a second or two is back at once for a person who types.
+pub fn retry_steadily(fd: BorrowedFd) -> io::Result<()> {
+    let yes: libc::c_int = 1;
+    // SAFETY: the option takes an int, and that is what it gets with its length.
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_THIN_LINEAR_TIMEOUTS,
+            (&raw const yes).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
+}
+
 /// The socket is writable only while fewer than `bytes` wait in it unsent.
 pub fn notsent_lowat(fd: BorrowedFd, bytes: u32) -> io::Result<()> {
     // SAFETY: the option takes an unsigned int, and that is what it gets with its length.
@@ -45,9 +62,17 @@ pub fn notsent_lowat(fd: BorrowedFd, bytes: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// How long ago the peer last acknowledged anything, while something that was sent to it is not
-/// acknowledged; `None` while it owes nothing.
-pub fn owed(fd: BorrowedFd) -> io::Result<Option<Duration>> {
+/// What a peer owes that has not acknowledged everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    /// How long ago it last acknowledged anything.
+    pub heard: Duration,
+    /// How long an acknowledgement usually takes.
+    pub round_trip: Duration,
+}
+
+/// What the peer owes; `None` while it owes nothing.
+pub fn owed(fd: BorrowedFd) -> io::Result<Option<Owed>> {
     let mut facts = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes, and all-zero is a valid value for those
@@ -63,7 +88,8 @@ pub fn owed(fd: BorrowedFd) -> io::Result<Option<Duration>> {
         facts.assume_init()
     };
     let heard = Duration::from_millis(facts.tcpi_last_ack_recv.into());
-    Ok((facts.tcpi_unacked > 0).then_some(heard))
+    let round_trip = Duration::from_micros(facts.tcpi_rtt.into());
+    Ok((facts.tcpi_unacked > 0).then_some(Owed { heard, round_trip }))
 }
 
 /// Reads what has arrived without consuming it: the next read sees it again.

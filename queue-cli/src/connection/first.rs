@@ -1,15 +1,14 @@
 //! The first connection of a session, before anything is released.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollTimeout, poll};
-use wire::link::{LinkError, Received};
-use wire::session::{Endpoint, Event};
+use wire::link::LinkError;
+use wire::session::Endpoint;
 
-use super::{Connection, READ_BUDGET, State, why};
+use super::{Connection, why};
 use crate::failure::words;
 
 /// Why the runner of a placement was not reached. Nothing has run there.
@@ -29,67 +28,41 @@ impl Connection {
     /// one piece. `handed` goes along to a runner on this host.
     pub fn open(&mut self, endpoint: &mut Endpoint, handed: &[(usize, BorrowedFd)]) -> Result<(), Unreached> {
         let deadline = Instant::now() + FIRST_ANSWER;
-        let silent = |error: io::Error| Unreached::Silent(words(&error));
-        self.dial(endpoint, handed, deadline).map_err(silent)?;
+        if self.is_local() {
+            return self.dial_here(endpoint, handed).map_err(|error| Unreached::Silent(words(&error)));
+        }
+        self.attempts.begin(Duration::ZERO);
+        self.attempts.keep_up(&self.address, Instant::now());
         loop {
-            let was_connected = matches!(self.state, State::Up { .. });
-            self.advance(endpoint).map_err(|error| match was_connected {
-                true => Unreached::TurnedAway(why(&error)),
-                false => Unreached::Silent(why(&error)),
-            })?;
-            if self.has_answered() {
-                return Ok(());
+            match self.attempts.advance(&self.address) {
+                Ok(Some(greeted)) => {
+                    self.up(endpoint, greeted, deadline);
+                    return Ok(());
+                }
+                Ok(None) => {}
+                Err(error) => return Err(unreached(&error)),
             }
-            let Some((descriptor, flags)) = self.interest(endpoint) else {
-                return Err(Unreached::Silent("the connection was lost".to_owned()));
-            };
+            let mut polled =
+                self.attempts.interests().map(|(socket, flags)| PollFd::new(socket, flags)).collect::<Vec<_>>();
             let left = deadline.saturating_duration_since(Instant::now()).as_millis();
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            match poll(&mut [PollFd::new(descriptor, flags)], timeout) {
+            match poll(&mut polled, timeout) {
                 Ok(0) => {
                     let most = FIRST_ANSWER.as_millis();
                     return Err(Unreached::Silent(format!("no answer within {most} ms")));
                 }
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(silent(error.into())),
+                Err(error) => return Err(Unreached::Silent(words(&error.into()))),
             }
         }
     }
+}
 
-    fn has_answered(&self) -> bool {
-        match &self.state {
-            State::Up { link, .. } => !link.handshaking(),
-            State::Dialing { .. } | State::Down { .. } => false,
-        }
-    }
-
-    /// One step. What the runner says before the release can only be its HELLO or a refusal.
-    fn advance(&mut self, endpoint: &mut Endpoint) -> Result<(), LinkError> {
-        self.dialed(endpoint)?;
-        let State::Up { link, .. } = &mut self.state else {
-            return Ok(());
-        };
-        if !link.handshaking() {
-            return Ok(());
-        }
-        link.transmit(endpoint)?;
-        let mut refusal = None;
-        let received = link.receive(READ_BUDGET, &mut |bytes| {
-            let mut rest = bytes;
-            while let Some(event) = endpoint.receive(&mut rest)? {
-                match event {
-                    Event::Hello(hello) => self.generation = hello.generation,
-                    Event::Refused(text) => refusal = Some(text),
-                    Event::Resumed { .. } | Event::Data { .. } | Event::Eof(_) | Event::Control(_) => {}
-                }
-            }
-            Ok(())
-        })?;
-        match refusal {
-            Some(text) => Err(io::Error::other(text).into()),
-            None if received == Received::Closed => Err(LinkError::Cut),
-            None => Ok(()),
-        }
+/// One who is there and speaks, but not with us, is not silent.
+fn unreached(error: &LinkError) -> Unreached {
+    match error {
+        LinkError::Io(_) => Unreached::Silent(why(error)),
+        LinkError::Tls(_) | LinkError::Cut | LinkError::Protocol(_) => Unreached::TurnedAway(why(error)),
     }
 }
 

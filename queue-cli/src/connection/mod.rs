@@ -1,11 +1,11 @@
 //! The way to the runner of the session: the first connection, and a new one after each loss.
 //!
 //! The first connection has 300 ms to be answered, because until then nothing was released and
-//! another host can be tried. Later ones are tried for as long as the session is wanted: after
-//! 50 ms, then after twice as long, at most every 2 s, and at once when this process is
-//! continued. The daemon is not in this path; a remote host's daemon only passes the socket on.
+//! another host can be tried. Later ones are tried for as long as the session is wanted: see
+//! [`attempts`]. The daemon is not in this path; a remote host's daemon only passes the socket on.
 //! No connection is waited for without a deadline, and none blocks the loop.
 
+mod attempts;
 mod first;
 mod route;
 mod silence;
@@ -24,7 +24,8 @@ pub use first::Unreached;
 
 use crate::failure::{Failure, words};
 use crate::socket::Socket;
-use route::Address;
+use attempts::{Attempts, Greeted};
+use route::{Address, Watch};
 use silence::Silence;
 
 /// The connection of one session, whatever state it is in.
@@ -35,26 +36,36 @@ pub struct Connection {
     pub job: String,
     session: String,
     address: Address,
-    state: State,
+    up: Option<Up>,
+    attempts: Attempts,
+    /// What the runner has said behind its end of the handshake.
+    early: Vec<u8>,
     is_first: bool,
     was_answered: bool,
     /// What the next HELLO says; a session is started once.
     kind: HelloKind,
     generation: u64,
     pause: Duration,
+    /// When a path on this host is tried again.
+    retry: Instant,
     lost_at: Option<Instant>,
     /// When the peer was last heard, for what a person is told.
     heard_at: Instant,
+    /// When something was last said or heard, and how the kernel watches the link since.
+    active_at: Instant,
+    watch: Watch,
     silence: Silence,
+    /// How long a way may be silent before another is tried. One that was only slow must not be given
+    /// up again and again.
+    suspicion: Duration,
+    /// When that led to another way last.
+    suspected: Option<Instant>,
 }
 
-enum State {
-    /// Not connected; tried again then.
-    Down { until: Instant },
-    /// TCP is under way.
-    Dialing { socket: Socket, until: Instant },
-    /// Connected. Until the runner's HELLO has come, only until then.
-    Up { link: Box<Link<Socket>>, until: Option<Instant> },
+/// The connection that carries the session. Until the runner's HELLO has come, only until then.
+struct Up {
+    link: Box<Link<Socket>>,
+    until: Option<Instant>,
 }
 
 impl Connection {
@@ -68,15 +79,22 @@ impl Connection {
             job,
             session: placement.session.clone(),
             address,
-            state: State::Down { until: now },
+            up: None,
+            attempts: Attempts::default(),
+            early: Vec::new(),
             is_first: true,
             was_answered: false,
             kind,
             generation: 0,
             pause: FIRST_PAUSE,
+            retry: now,
             lost_at: None,
             heard_at: now,
+            active_at: now,
+            watch: Watch::Closely,
             silence: Silence::default(),
+            suspicion: SUSPICION,
+            suspected: None,
         })
     }
 
@@ -85,31 +103,60 @@ impl Connection {
         matches!(self.address, Address::Unix(_))
     }
 
-    /// What to wait for, while there is a socket.
-    pub fn interest(&self, endpoint: &Endpoint) -> Option<(BorrowedFd<'_>, PollFlags)> {
-        match &self.state {
-            State::Down { .. } => None,
-            State::Dialing { socket, .. } => Some((socket.as_fd(), PollFlags::POLLOUT)),
-            State::Up { link, .. } => {
-                let mut flags = PollFlags::POLLIN;
-                let speaks = !link.handshaking() && endpoint.wants_transmit();
-                flags.set(PollFlags::POLLOUT, link.wants_write() || speaks);
-                Some((link.socket().as_fd(), flags))
-            }
-        }
+    /// What to wait for.
+    pub fn interests(&self, endpoint: &Endpoint) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let own = self.up.as_ref().map(|up| {
+            let mut flags = PollFlags::POLLIN;
+            flags.set(PollFlags::POLLOUT, up.link.wants_write() || endpoint.wants_transmit());
+            (up.link.socket().as_fd(), flags)
+        });
+        own.into_iter().chain(self.attempts.interests())
     }
 
     /// When [`Connection::keep_up`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        match &self.state {
-            State::Down { until } | State::Dialing { until, .. } => Some(*until),
-            State::Up { until, .. } => (*until).into_iter().chain(self.silence.next_look()).min(),
+        let own = match &self.up {
+            Some(up) if self.early.is_empty() => [up.until, self.silence.next_look(), self.calm_at()],
+            Some(_) => [Some(Instant::now()), None, None],
+            None => [self.retry_at(), None, None],
+        };
+        own.into_iter().flatten().chain(self.attempts.deadline()).min()
+    }
+
+    /// When the link need not be watched closely any more.
+    fn calm_at(&self) -> Option<Instant> {
+        (!self.is_local() && self.watch == Watch::Closely).then(|| self.active_at + CALM)
+    }
+
+    /// Something was said or heard.
+    fn is_active(&mut self, now: Instant) {
+        self.active_at = now;
+        self.watch(Watch::Closely);
+    }
+
+    fn watch(&mut self, how: Watch) {
+        if let (Some(up), false) = (&self.up, self.watch == how) {
+            self.watch = how;
+            if let Socket::Tcp(stream) = up.link.socket() {
+                // The kernel takes any such figures; without them a cut is noticed later.
+                let _ = route::watch(stream.as_fd(), how);
+            }
         }
+    }
+
+    /// When a path on this host is tried again.
+    fn retry_at(&self) -> Option<Instant> {
+        self.is_local().then_some(self.retry)
+    }
+
+    /// Whether there is something to read that poll does not tell of.
+    pub fn has_early(&self) -> bool {
+        !self.early.is_empty()
     }
 
     /// Whether frames can flow.
     pub fn is_up(&self, endpoint: &Endpoint) -> bool {
-        matches!(self.state, State::Up { .. }) && endpoint.established()
+        self.up.is_some() && endpoint.established()
     }
 
     /// Whether this is the first connection and the runner has not answered it: one that it
@@ -144,8 +191,8 @@ impl Connection {
     pub fn released(&mut self, endpoint: &Endpoint) {
         self.kind = HelloKind::Resume;
         self.is_first = !endpoint.established();
-        if let State::Up { until, .. } = &mut self.state {
-            *until = (!endpoint.established()).then(|| Instant::now() + ANSWER);
+        if let Some(up) = &mut self.up {
+            up.until = (!endpoint.established()).then(|| Instant::now() + ANSWER);
         }
     }
 
@@ -161,60 +208,90 @@ impl Connection {
         self.pause = FIRST_PAUSE;
         self.lost_at = None;
         self.silence = Silence::default();
-        if let State::Up { until, .. } = &mut self.state {
-            *until = None;
+        if let Some(up) = &mut self.up {
+            up.until = None;
         }
     }
 
     /// This process was continued: whatever was waited for, now is the time.
     pub fn hurry(&mut self) {
         self.pause = FIRST_PAUSE;
-        if let State::Down { until } = &mut self.state {
-            *until = Instant::now();
-        }
+        self.retry = Instant::now();
+        self.attempts.hurry();
     }
 
-    /// Goes on with what is due by the clock: the next attempt, or the end of one that takes
-    /// too long.
+    /// Goes on with what is due by the clock: another way, or the end of one that takes too long.
     pub fn keep_up(&mut self, endpoint: &mut Endpoint, now: Instant) {
-        if let State::Up { link, .. } = &self.state {
-            self.silence.look(link.socket(), now);
+        if let Some(up) = &self.up {
+            self.silence.look(up.link.socket(), now);
+            if up.until.is_some_and(|until| until <= now) {
+                self.lose(endpoint);
+            }
         }
-        let (until, is_down) = match &self.state {
-            State::Down { until } => (Some(*until), true),
-            State::Dialing { until, .. } => (Some(*until), false),
-            State::Up { until, .. } => (*until, false),
-        };
-        if until.is_none_or(|until| until > now) {
-            return;
+        match (&self.address, &self.up) {
+            (Address::Unix(_), Some(_)) => {}
+            (Address::Unix(_), None) => {
+                if self.retry_at().is_some_and(|at| at <= now) && self.dial_here(endpoint, &[]).is_err() {
+                    self.lose(endpoint);
+                }
+            }
+            (Address::Tls { .. }, None) => self.attempts.begin(Duration::ZERO),
+            (Address::Tls { .. }, Some(up)) if up.until.is_some() => {}
+            (Address::Tls { .. }, Some(_)) => {
+                let calm = self.suspected.is_none_or(|at| now.saturating_duration_since(at) > CALM);
+                if calm {
+                    self.suspicion = SUSPICION;
+                }
+                match self.silence.since() {
+                    Some(since)
+                        if now.saturating_duration_since(since)
+                            >= self.suspicion.max(self.silence.round_trip() * 4) =>
+                    {
+                        self.attempts.begin(Duration::ZERO);
+                    }
+                    _ => self.attempts.give_up(),
+                }
+            }
         }
-        if is_down && self.dial(endpoint, &[], now + ANSWER).is_ok() {
-            return;
+        self.attempts.keep_up(&self.address, now);
+        if self.calm_at().is_some_and(|at| at <= now) {
+            self.watch(Watch::NowAndThen);
         }
-        self.lose(endpoint);
     }
 
     /// Writes what there is to write. A connection that fails at it is lost.
     pub fn transmit(&mut self, endpoint: &mut Endpoint) {
-        if endpoint.wants_transmit() {
-            self.silence.spoken(Instant::now());
+        // Why a way cannot be had matters only for the first.
+        if let Ok(Some(greeted)) = self.attempts.advance(&self.address) {
+            if self.up.is_some() {
+                self.suspicion = (self.suspicion * 2).min(LONGEST_SUSPICION);
+                self.suspected = Some(Instant::now());
+            }
+            self.up(endpoint, greeted, Instant::now() + ANSWER);
         }
-        let sent = self.dialed(endpoint).and_then(|()| match &mut self.state {
-            State::Up { link, .. } => link.transmit(endpoint),
-            State::Down { .. } | State::Dialing { .. } => Ok(()),
-        });
-        if sent.is_err() {
+        if endpoint.wants_transmit() {
+            let now = Instant::now();
+            self.silence.spoken(now);
+            self.is_active(now);
+        }
+        if let Some(up) = &mut self.up
+            && up.link.transmit(endpoint).is_err()
+        {
             self.lose(endpoint);
         }
     }
 
     /// Reads what there is to read, a bounded piece of it; says whether there may be more.
     pub fn receive(&mut self, sink: &mut Sink<'_>) -> Result<Received, LinkError> {
-        let State::Up { link, .. } = &mut self.state else {
+        let Some(up) = &mut self.up else {
             return Ok(Received::Blocked);
         };
-        let received = link.receive(READ_BUDGET, sink)?;
+        if !self.early.is_empty() {
+            sink(&std::mem::take(&mut self.early))?;
+        }
+        let received = up.link.receive(READ_BUDGET, sink)?;
         self.heard_at = Instant::now();
+        self.is_active(self.heard_at);
         Ok(received)
     }
 
@@ -224,19 +301,23 @@ impl Connection {
         self.is_first = false;
         endpoint.lost();
         self.lost_at.get_or_insert(now);
-        self.state = State::Down { until: now + self.pause };
+        self.up = None;
+        self.early.clear();
+        self.silence = Silence::default();
+        self.retry = now + self.pause;
+        self.attempts.begin(self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
     /// Says that nothing follows. Returns false while something is still to be written.
     pub fn close(&mut self) -> bool {
-        let State::Up { link, .. } = &mut self.state else {
+        let Some(up) = &mut self.up else {
             return true;
         };
-        match link.close() {
-            Ok(()) if link.wants_write() => false,
+        match up.link.close() {
+            Ok(()) if up.link.wants_write() => false,
             _ => {
-                link.socket().shut_down();
+                up.link.socket().shut_down();
                 true
             }
         }
@@ -250,7 +331,7 @@ impl Connection {
         let deadline = Instant::now() + GOODBYE;
         loop {
             let is_closed = self.close();
-            let State::Up { link, .. } = &mut self.state else {
+            let Some(Up { link, .. }) = &mut self.up else {
                 return;
             };
             let received = link.receive(READ_BUDGET, &mut |_| Ok(()));
@@ -267,43 +348,24 @@ impl Connection {
         }
     }
 
-    /// Starts connecting.
-    fn dial(&mut self, endpoint: &mut Endpoint, handed: &[(usize, BorrowedFd)], until: Instant) -> io::Result<()> {
-        match &self.address {
-            Address::Unix(path) => {
-                let stream = route::dial_unix(path, &self.session, handed)?;
-                self.up(endpoint, Link::plain(Socket::Unix(stream)), until);
-            }
-            Address::Tls { address, .. } => {
-                let socket = Socket::Tcp(route::dial_tcp(address)?);
-                self.state = State::Dialing { socket, until };
-            }
-        }
+    /// Connects on this host; `handed` goes along.
+    fn dial_here(&mut self, endpoint: &mut Endpoint, handed: &[(usize, BorrowedFd)]) -> io::Result<()> {
+        let Address::Unix(path) = &self.address else {
+            return Ok(());
+        };
+        let stream = route::dial_unix(path, &self.session, handed)?;
+        let link = Box::new(Link::plain(Socket::Unix(stream)));
+        self.up(endpoint, Greeted { link, early: Vec::new() }, Instant::now() + ANSWER);
         Ok(())
     }
 
-    /// Goes on from TCP to TLS, if TCP has come so far.
-    fn dialed(&mut self, endpoint: &mut Endpoint) -> Result<(), LinkError> {
-        let State::Dialing { socket, until } = &self.state else {
-            return Ok(());
-        };
-        let until = *until;
-        if !socket.is_connected()? {
-            return Ok(());
-        }
-        let State::Dialing { socket, .. } = std::mem::replace(&mut self.state, State::Down { until }) else {
-            return Ok(());
-        };
-        if let Address::Tls { config, name, .. } = &self.address {
-            let link = Link::tls_client(socket, config.clone(), name.clone())?;
-            self.up(endpoint, link, until);
-        }
-        Ok(())
-    }
-
-    fn up(&mut self, endpoint: &mut Endpoint, link: Link<Socket>, until: Instant) {
+    fn up(&mut self, endpoint: &mut Endpoint, Greeted { link, early }: Greeted, until: Instant) {
         endpoint.connect(&self.session, self.kind, self.generation);
-        self.state = State::Up { link: Box::new(link), until: Some(until) };
+        self.attempts.give_up();
+        self.early = early;
+        self.silence = Silence::default();
+        self.watch = Watch::Closely;
+        self.up = Some(Up { link, until: Some(until) });
     }
 }
 
@@ -322,6 +384,11 @@ pub fn why(error: &LinkError) -> String {
 
 /// How long a later attempt may take from its start to the runner's HELLO.
 const ANSWER: Duration = Duration::from_secs(5);
+/// A way that owes something for so long is suspected to be cut.
+const SUSPICION: Duration = Duration::from_millis(400);
+const LONGEST_SUSPICION: Duration = Duration::from_secs(8);
+/// After so long without, a way is suspected as soon as at first, and watched less closely.
+const CALM: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Read at once before keys, signals and slow outputs have their turn.

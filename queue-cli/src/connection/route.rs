@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use wire::api::{Opening, Placement, Route};
@@ -78,12 +78,31 @@ pub fn dial_tcp(address: &SocketAddr) -> io::Result<std::net::TcpStream> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let descriptor = socket(family, SockType::Stream, flags, None)?;
     sys::tcp::for_session(descriptor.as_fd())?;
-    sys::tcp::keepalive(descriptor.as_fd(), KEEPALIVE_S, KEEPALIVE_PAUSE_S, KEEPALIVE_COUNT)?;
-    setsockopt(&descriptor, sockopt::TcpUserTimeout, &UNACKNOWLEDGED_MS)?;
+    sys::tcp::retry_steadily(descriptor.as_fd())?;
+    watch(descriptor.as_fd(), Watch::Closely)?;
     match connect(descriptor.as_raw_fd(), &SockaddrStorage::from(*address)) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(descriptor.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// How the kernel watches a connection, whether something was sent on it or not. One that it gives up
+/// costs a resume, which takes a millisecond and loses nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// A person is at work: a cut is noticed within three seconds.
+    Closely,
+    /// Nothing has happened for a while.
+    NowAndThen,
+}
+
+/// Has the kernel watch a connection.
+pub fn watch(descriptor: BorrowedFd, how: Watch) -> io::Result<()> {
+    let (idle_s, pause_s, count) = match how {
+        Watch::Closely => (1, 1, 2),
+        Watch::NowAndThen => (30, 3, 3),
+    };
+    sys::tcp::keepalive(descriptor, idle_s, pause_s, count)
 }
 
 /// Connects to a runner of our own on this host and says for which session; `handed` rides along.
@@ -101,11 +120,3 @@ pub fn dial_unix(path: &std::path::Path, session: &str, handed: &[(usize, Borrow
     sys::descriptors::send(stream.as_fd(), &opening.encode(), &descriptors)?;
     Ok(stream)
 }
-
-/// An idle link is asked after by the kernel.
-const KEEPALIVE_S: u32 = 30;
-const KEEPALIVE_PAUSE_S: u32 = 3;
-const KEEPALIVE_COUNT: u32 = 3;
-/// What was sent and not taken for so long makes the kernel give the connection up. A resume
-/// loses nothing and costs a millisecond, so this is short.
-const UNACKNOWLEDGED_MS: u32 = 8_000;

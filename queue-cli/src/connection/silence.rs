@@ -15,6 +15,7 @@ pub struct Silence {
     /// Since when something is owed and nothing was acknowledged.
     since: Option<Instant>,
     next_look: Option<Instant>,
+    round_trip: Duration,
 }
 
 impl Silence {
@@ -33,6 +34,11 @@ impl Silence {
         self.since
     }
 
+    /// How long the peer's acknowledgements usually take, while it owes one.
+    pub fn round_trip(&self) -> Duration {
+        self.round_trip
+    }
+
     /// Asks the kernel, if it is time to.
     pub fn look(&mut self, socket: &Socket, now: Instant) {
         if self.next_look.is_none_or(|at| at > now) {
@@ -42,8 +48,9 @@ impl Silence {
             Socket::Tcp(stream) => sys::tcp::owed(stream.as_fd()).ok().flatten(),
             Socket::Unix(_) => None,
         };
+        self.round_trip = owed.map_or(Duration::ZERO, |owed| owed.round_trip);
         // What was acknowledged last may be older than what is owed first.
-        self.since = owed.map(|heard| self.since.unwrap_or(now).max(now.checked_sub(heard).unwrap_or(now)));
+        self.since = owed.map(|owed| self.since.unwrap_or(now).max(now.checked_sub(owed.heard).unwrap_or(now)));
         self.next_look = self.since.map(|_| now + LOOK);
     }
 }

@@ -30,9 +30,10 @@ impl Session {
         let keys = terminal.as_ref().filter(|_| running && reads_keys);
         let keys = keys.map(|terminal| PollFd::new(terminal.as_fd(), PollFlags::POLLIN));
         let keys = push(&mut polled, keys);
-        let link = connection.interest(endpoint);
-        let link = push(&mut polled, link.map(|(socket, flags)| PollFd::new(socket, flags)));
+        let first_link = polled.len();
+        polled.extend(connection.interests(endpoint).map(|(socket, flags)| PollFd::new(socket, flags)));
         let outputs = output.waits(endpoint);
+        let links = first_link..polled.len();
         let first_output = polled.len();
         polled.extend(outputs.iter().map(|(_, sink)| PollFd::new(*sink, PollFlags::POLLOUT)));
         match poll(&mut polled, timeout) {
@@ -45,7 +46,7 @@ impl Session {
             signal: is_ready(0),
             stdin: stdin.is_some_and(is_ready),
             keys: keys.is_some_and(is_ready),
-            connection: link.is_some_and(is_ready),
+            connection: links.into_iter().any(is_ready) || connection.has_early(),
             outputs: outputs
                 .iter()
                 .enumerate()

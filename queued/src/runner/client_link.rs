@@ -55,7 +55,7 @@ impl ClientLink {
             Some(_) if endpoint.has_room(Stream::Tty) => Audience::There,
             Some(Socket::Unix(_)) => Audience::There,
             Some(Socket::Tcp(stream)) => match sys::tcp::owed(stream.as_fd()) {
-                Ok(Some(length)) if length >= SILENT => Audience::Silent(length),
+                Ok(Some(owed)) if owed.heard >= SILENT => Audience::Silent(owed.heard),
                 _ => Audience::There,
             },
         }

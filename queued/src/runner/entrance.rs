@@ -131,6 +131,7 @@ impl Candidate {
 pub fn secured(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Link<Socket>, LinkError> {
     stream.set_nonblocking(true)?;
     stream.set_nodelay(true)?;
+    sys::tcp::retry_steadily(stream.as_fd())?;
     sys::tcp::keepalive(stream.as_fd(), KEEPALIVE_S, KEEPALIVE_S, KEEPALIVE_COUNT)?;
     Link::tls_server(Socket::Tcp(stream), config)
 }

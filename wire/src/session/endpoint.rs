@@ -299,6 +299,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether the peer was not told of all that has reached its destination.
+    pub fn owes_acknowledgement(&self) -> bool {
+        self.incoming.iter().any(Incoming::is_untold)
+    }
+
     /// Whether memory is kept only because more bytes may follow soon.
     pub fn has_spare(&self) -> bool {
         self.outgoing.iter().any(Outgoing::has_spare) || self.incoming.iter().any(Incoming::has_spare)

@@ -110,7 +110,12 @@ impl Incoming {
     }
 
     pub(super) fn acknowledge_now(&mut self) {
-        self.due |= self.consumed_offset() > self.told;
+        self.due |= self.is_untold();
+    }
+
+    /// Whether more has reached its destination than the peer was told.
+    pub(super) fn is_untold(&self) -> bool {
+        self.consumed_offset() > self.told
     }
 
     /// The offset for ACK or HELLO, which counts as told.
