@@ -23,10 +23,13 @@ pub fn describe(run: &Run, plan: &Plan, home: String) -> Result<Job, Failure> {
         let entry = [b"QUEUE_SUBMIT_DIR=", here.as_os_str().as_bytes()].concat();
         environment.push(ByteString(entry));
     }
+    let directory = directory(run, here)?;
     Ok(Job {
         argv: run.environment.command(&run.command).into_iter().map(ByteString::from).collect(),
         environment,
-        directory: ByteString::from(directory(run, here)?.into_os_string()),
+        tee: run.tee.as_ref().map(|tee| ByteString::from(directory.join(tee).into_os_string())),
+        spill: run.spill,
+        directory: ByteString::from(directory.into_os_string()),
         umask: umask(),
         nice: sys::limits::nice(),
         limits: sys::limits::soft_limits().into_iter().map(|(name, soft)| Limit { name, soft }).collect(),

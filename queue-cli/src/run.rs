@@ -25,7 +25,11 @@ pub fn run(run: &Run) -> Result<Ending, Failure> {
         close_standard(&[Stream::Stdin]);
     }
     let here = [look_at(stdin()), look_at(stdout()), look_at(stderr())];
-    let plan = Plan { drains: run.drains, ..Plan::new(run.pty, here) };
+    let mut plan = Plan { drains: run.drains, ..Plan::new(run.pty, here) };
+    if run.tee.is_some() || run.spill.is_some() {
+        // What is to be copied or put aside must come by here.
+        plan.offered[1..].fill(false);
+    }
     let daemon = Daemon::of_user();
     let run = &at_home(run, daemon.host());
     let job = job::describe(run, &plan, daemon.host())?;

@@ -35,6 +35,12 @@ pub struct Job {
     pub home: String,
     /// The key the client made for this submission, so that repeating it is recognised.
     pub submit_key: String,
+    /// A file on the job's host, absolute, that gets a copy of all it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tee: Option<ByteString>,
+    /// So many bytes of each output pipe are put aside on the job's host while nobody takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spill: Option<u64>,
 }
 
 /// One soft resource limit in the unit of setrlimit(2).
@@ -119,6 +125,15 @@ impl Job {
         hash.list(self.hosts.iter().map(String::as_bytes));
         hash.bytes(self.home.as_bytes());
         hash.bytes(self.submit_key.as_bytes());
+        // Later fields have names, and leave the digest as it was where they are absent.
+        if let Some(tee) = &self.tee {
+            hash.bytes(b"tee");
+            hash.bytes(&tee.0);
+        }
+        if let Some(spill) = self.spill {
+            hash.bytes(b"spill");
+            hash.number(spill);
+        }
         hash.0.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 }
@@ -164,6 +179,8 @@ mod tests {
             hosts: vec![],
             home: "redfish".into(),
             submit_key: "k".into(),
+            tee: None,
+            spill: None,
         }
     }
 
@@ -177,7 +194,7 @@ mod tests {
 
     #[test]
     fn every_hashed_field_changes_the_digest() {
-        let changes: [fn(&mut Job); 13] = [
+        let changes: [fn(&mut Job); 15] = [
             |job| job.argv = vec!["printf%s".into()],
             |job| job.environment.push("A=".into()),
             |job| job.directory = "/".into(),
@@ -191,6 +208,8 @@ mod tests {
             |job| job.hosts.push("gold".into()),
             |job| job.home = "bluefish".into(),
             |job| job.submit_key = "l".into(),
+            |job| job.tee = Some("/log".into()),
+            |job| job.spill = Some(1 << 30),
         ];
         let mut seen = std::collections::BTreeSet::from([job().digest()]);
         for change in changes {

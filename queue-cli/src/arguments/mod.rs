@@ -70,6 +70,10 @@ pub struct Run {
     pub on_full: OnFull,
     /// `--verbose`.
     pub verbose: bool,
+    /// `--tee`.
+    pub tee: Option<PathBuf>,
+    /// `--spill`, bytes.
+    pub spill: Option<u64>,
     /// `--chdir`; else the working directory.
     pub directory: Option<PathBuf>,
     /// `--env`.
@@ -168,8 +172,24 @@ fn run(matches: &ArgMatches) -> Result<Run, Failure> {
     }
     let directory = matches.get_one::<OsString>("chdir").map(PathBuf::from);
     let verbose = matches.get_flag("verbose");
+    let tee = matches.get_one::<OsString>("tee").map(PathBuf::from);
+    let spill = text("spill").map(size).transpose()?;
     let (null_input, drains) = (false, false);
-    Ok(Run { choice, queue, pty, on_full, verbose, directory, environment, null_input, drains, command })
+    Ok(Run { choice, queue, pty, on_full, verbose, tee, spill, directory, environment, null_input, drains, command })
+}
+
+/// Bytes, with K, M, G or T behind them in powers of 1024.
+fn size(text: &str) -> Result<u64, Failure> {
+    let unit = match text.bytes().last().map(|byte| byte.to_ascii_uppercase()) {
+        Some(b'K') => 10,
+        Some(b'M') => 20,
+        Some(b'G') => 30,
+        Some(b'T') => 40,
+        _ => 0,
+    };
+    let digits = if unit > 0 { &text[..text.len() - 1] } else { text };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << unit)).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| Failure::usage(format!("--spill: a size such as 500M or 4G is expected, not \"{text}\"")))
 }
 
 fn checked_host(host: &str) -> Result<String, Failure> {
@@ -323,6 +343,24 @@ mod tests {
             Ok(Invocation::ClusterInit { listen: Some("[::1]:7117".to_owned()) })
         );
         assert_eq!(run_of("queue -- hosts").command, ["hosts"]);
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (line, bytes) in [
+            ("queue --spill -- x", 1 << 30),
+            ("queue --spill=10 -- x", 10),
+            ("queue --spill=3k -- x", 3072),
+            ("queue --spill=2G -- x", 2 << 30),
+        ] {
+            assert_eq!(run_of(line).spill, Some(bytes), "{line}");
+        }
+        for line in
+            ["queue --spill=x -- x", "queue --spill=0 -- x", "queue --spill=99999999999T -- x", "queue --spill= -- x"]
+        {
+            assert!(parsed(line).is_err_and(|failure| failure.code == 64), "{line}");
+        }
+        assert_eq!(run_of("queue --tee log -- x").tee, Some(PathBuf::from("log")));
     }
 
     #[test]

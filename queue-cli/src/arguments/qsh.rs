@@ -193,6 +193,8 @@ impl Said {
             pty: self.pty.unwrap_or(if interactive { Pty::AsNeeded } else { Pty::None }),
             on_full: self.on_full,
             verbose: self.verbose,
+            tee: None,
+            spill: None,
             directory: Some(self.directory.unwrap_or_else(|| account::home().into())),
             environment: self.environment.naming_user(),
             null_input: self.null_input,

@@ -67,6 +67,16 @@ pub fn command() -> Command {
                 .action(ArgAction::Append)
                 .value_parser(ValueParser::os_string())
                 .help("Environment: copy (default), login or clean; or NAME=VALUE"),
+            value("tee")
+                .value_name("FILE")
+                .value_parser(ValueParser::os_string())
+                .help("Copy all output into FILE on the host where it runs"),
+            value("spill")
+                .value_name("SIZE")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("1G")
+                .help("Put output aside there while nobody takes it (1G)"),
             flag("verbose").help("Say on which host it runs, and why"),
             Arg::new("help").long("help").action(ArgAction::Help).help("This text"),
             Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Version and warranty"),

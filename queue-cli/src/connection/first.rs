@@ -31,7 +31,6 @@ impl Connection {
         if self.is_local() {
             return self.dial_here(endpoint, handed).map_err(|error| Unreached::Silent(words(&error)));
         }
-        self.attempts.begin(Duration::ZERO);
         self.attempts.keep_up(&self.address, Instant::now());
         loop {
             match self.attempts.advance(&self.address) {

@@ -74,13 +74,17 @@ impl Connection {
         let host = placement.host.clone();
         let address = Address::of(placement, key).map_err(|why| Failure::own(format!("{host}: {why}")))?;
         let now = Instant::now();
+        let mut attempts = Attempts::default();
+        if let Address::Tls { .. } = address {
+            attempts.begin(Duration::ZERO);
+        }
         Ok(Self {
             host,
             job,
             session: placement.session.clone(),
             address,
             up: None,
-            attempts: Attempts::default(),
+            attempts,
             early: Vec::new(),
             is_first: true,
             was_answered: false,

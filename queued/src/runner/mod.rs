@@ -25,7 +25,9 @@ mod screen;
 mod service;
 mod session;
 mod shared;
+mod spill;
 mod streams;
+mod tee;
 mod viewers;
 
 use std::os::fd::AsFd;

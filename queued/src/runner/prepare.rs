@@ -14,6 +14,7 @@ use wire::job::{Descriptor, Job};
 
 use crate::leader::Assignment;
 use crate::link::Prepare;
+use crate::runner::tee::Tee;
 
 /// The assignment for a job that may run here, else the refusal.
 ///
@@ -27,6 +28,9 @@ pub fn check(prepare: Prepare, host: &str, place: &str, trust: &Trust, now_unix:
     reasonable(&job).map_err(|message| refusal(RefusalKind::Usage, message))?;
     enter(&job)?;
     let program = find(&job)?;
+    if let Some(path) = &job.tee {
+        Tee::check(Path::new(path.as_os_str())).map_err(|why| refusal(RefusalKind::NoDirectory, why))?;
+    }
     // A descriptor of the client's exists only on its own host and comes with its connection;
     // until then it is a pipe.
     for descriptor in &mut job.descriptors {

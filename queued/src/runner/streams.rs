@@ -6,6 +6,7 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::unistd;
 use sys::terminal::{Modes, Size};
+use wire::job::Job;
 use wire::link::Link;
 use wire::session::{Control, Endpoint, Hello, Stream};
 
@@ -13,6 +14,8 @@ use super::arrival::Socket;
 use super::batching::Batching;
 use super::display::{Audience, Display};
 use super::leader_link::LeaderLink;
+use super::spill::Spill;
+use super::tee::Tee;
 use super::viewers::Viewers;
 use crate::leader::message::Slot;
 
@@ -29,6 +32,10 @@ pub struct Streams {
     drained: [bool; 4],
     /// When the pipes are read, by slot.
     batching: [Batching; 4],
+    /// Where a copy of all output goes.
+    pub tee: Tee,
+    /// Where the pipes' output goes while nobody takes it, by slot.
+    spills: [Spill; 4],
     /// More will come: after the job's end all is read at once.
     flows: bool,
 }
@@ -39,8 +46,10 @@ pub const OUTPUTS: [(Slot, Stream); 3] =
 
 impl Streams {
     /// Streams with a screen of this size, if there is a terminal.
-    pub fn new(size: Option<&Size>, has_started: bool) -> Self {
+    pub fn new(size: Option<&Size>, has_started: bool, job: &Job) -> Self {
         Self {
+            tee: Tee::of(job),
+            spills: std::array::from_fn(|_| Spill::new(job.spill.unwrap_or(0))),
             display: Display::new(size),
             viewers: Viewers::default(),
             orders: u32::from(!has_started),
@@ -104,8 +113,29 @@ impl Streams {
             && !self.drained[slot as usize]
             && match stream {
                 Stream::Tty => self.display.makes_room(endpoint, audience, Instant::now()),
-                _ => endpoint.has_room(stream) && !(self.flows && self.batching[slot as usize].waits(Instant::now())),
+                _ => {
+                    self.has_room(slot, stream, endpoint)
+                        && !(self.flows && self.batching[slot as usize].waits(Instant::now()))
+                }
             }
+    }
+
+    /// Whether a pipe's output has somewhere to go.
+    fn has_room(&self, slot: Slot, stream: Stream, endpoint: &Endpoint) -> bool {
+        let spill = &self.spills[slot as usize];
+        spill.is_empty() && endpoint.has_room(stream) || spill.has_room()
+    }
+
+    /// Moves on what was put aside.
+    pub fn unspill(&mut self, endpoint: &mut Endpoint) {
+        for (slot, stream) in OUTPUTS {
+            self.spills[slot as usize].move_on(stream, endpoint);
+        }
+    }
+
+    /// Lines for the person about copies that cannot be kept.
+    pub fn take_failures(&mut self) -> Vec<String> {
+        self.spills.iter_mut().filter_map(Spill::take_failure).chain(self.tee.take_failure()).collect()
     }
 
     /// When a pipe that is left alone for a moment is to be looked at again.
@@ -146,9 +176,14 @@ impl Streams {
         if !self.wants(slot, stream, leader, endpoint, audience) {
             return 0;
         }
-        let (room, Some(descriptor)) = (endpoint.room(stream), leader.slot(slot)) else {
+        let Some(descriptor) = leader.slot(slot) else {
             return 0;
         };
+        // Behind what was put aside comes what is put aside.
+        let spill = &mut self.spills[slot as usize];
+        let aside = !spill.is_empty() || !endpoint.has_room(stream);
+        let mut beside = if aside { vec![0; PUT_ASIDE] } else { Vec::new() };
+        let room = if aside { &mut beside[..] } else { endpoint.room(stream) };
         let batching = &mut self.batching[slot as usize];
         let available = || sys::descriptors::readable_bytes(descriptor.as_fd()).unwrap_or(usize::MAX);
         if stream != Stream::Tty && self.flows && !batching.reads(available, Instant::now()) {
@@ -163,13 +198,20 @@ impl Streams {
                     }
                     _ => batching.took(count, Instant::now()),
                 }
-                endpoint.filled(stream, count);
+                self.tee.write(&room[..count]);
+                if !aside {
+                    endpoint.filled(stream, count);
+                } else if !spill.put(&room[..count]) {
+                    // What was read must not be lost: it is more than the window, once.
+                    spill.keep(beside, count);
+                }
                 count
             }
             Err(Errno::EAGAIN | Errno::EINTR) => 0,
             // The end of a terminal is EIO: the last process that had it open is gone.
             Ok(0) | Err(_) => {
-                endpoint.finish(stream);
+                spill.end();
+                spill.move_on(stream, endpoint);
                 self.drained[slot as usize] = true;
                 leader.close(slot);
                 0
@@ -195,7 +237,7 @@ impl Streams {
                 if self.pull(slot, stream, leader, endpoint, audience) > 0 || self.drained[slot as usize] {
                     continue;
                 }
-                if !endpoint.has_room(stream) && leader.slot(slot).is_some_and(has_something) {
+                if !self.has_room(slot, stream, endpoint) && leader.slot(slot).is_some_and(has_something) {
                     return false;
                 }
                 // The terminal's leader has hung it up.
@@ -205,10 +247,11 @@ impl Streams {
                 }
                 // What children write later is not the job's.
                 self.drained[slot as usize] = true;
-                endpoint.finish(stream);
+                self.spills[slot as usize].end();
             }
         }
-        all
+        self.unspill(endpoint);
+        all && self.spills.iter().all(Spill::is_empty)
     }
 
     /// Takes input of the client for the job: written as far as possible, the rest kept.
@@ -291,5 +334,7 @@ fn has_something(descriptor: &OwnedFd) -> bool {
 
 /// What the kernel gives of a terminal at once, but for the byte it keeps free.
 const FULL_READ: usize = 4095;
+/// Read at once into a file.
+const PUT_ASIDE: usize = 64 * 1024;
 /// With the first read, less than a TLS record.
 const MORE_READS: usize = 3;

@@ -102,6 +102,8 @@ impl Host {
             hosts: vec![],
             home: "bluefish".into(),
             submit_key: "k".into(),
+            tee: None,
+            spill: None,
         }
     }
 

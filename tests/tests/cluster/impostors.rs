@@ -168,6 +168,8 @@ fn job(argv: &[&str]) -> Job {
         hosts: Vec::new(),
         home: "stranger".into(),
         submit_key: "key".into(),
+        tee: None,
+        spill: None,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod choosing;
 mod clocks;
+mod copies;
 mod flow;
 mod impostors;
 mod membership;

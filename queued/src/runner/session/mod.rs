@@ -53,7 +53,8 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
             })
         }
         Start::Adopt(assignment, leader, attachment) => {
-            let session = Session::new(shared.clone(), name, &assignment, leader, Some(attachment));
+            let mut session = Session::new(shared.clone(), name, &assignment, leader, Some(attachment));
+            session.streams.tee.open(true);
             shared.is_about(&session.name, &session.about);
             Ok(session)
         }
@@ -156,7 +157,7 @@ impl Session {
             handed: Vec::new(),
             endpoint,
             idle: Idle::default(),
-            streams: Streams::new(size.as_ref(), adopted.is_some()),
+            streams: Streams::new(size.as_ref(), adopted.is_some(), &assignment.job),
             phase: match adopted {
                 Some(_) => Phase::Running,
                 None => Phase::Reserved { until: Instant::now() + UNRELEASED },
@@ -196,6 +197,10 @@ impl Session {
             }
             if ready.job {
                 self.move_bytes();
+            }
+            self.streams.unspill(&mut self.endpoint);
+            for failure in self.streams.take_failures() {
+                self.say(&Control::Notice(failure));
             }
             self.conclude();
             self.transmit();
@@ -315,6 +320,7 @@ impl Session {
         if let Some(modes) = &info.modes {
             self.streams.set_modes(&convert::modes(modes), &self.leader);
         }
+        self.streams.tee.open(false);
         self.handed.sort_by_key(|(number, _)| *number);
         self.handed.dedup_by_key(|(number, _)| *number);
         // Only what is a pipe now can be the client's own.
