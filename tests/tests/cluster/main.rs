@@ -9,6 +9,7 @@ mod flow;
 mod impostors;
 mod membership;
 mod outsider;
+mod programs;
 mod qsh;
 mod restarts;
 mod running;
