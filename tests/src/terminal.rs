@@ -95,6 +95,27 @@ impl Terminal {
         terminal
     }
 
+    /// A zsh at its first prompt, without its own ways of drawing it anew.
+    pub fn zsh(on: Command, size: (u16, u16)) -> Self {
+        let prompt = "PS1=$ %{\x1b]2;queue $((prompts=prompts+1)) $?\x07%}";
+        let options = ["-f", "-i", "-o", "promptsubst", "-o", "nopromptsp", "-o", "nopromptcr"];
+        let terminal = Self::start(on, &[&["env", prompt, "zsh"][..], &options].concat(), size);
+        terminal.wait_for_prompt();
+        terminal.run("ulimit -c 0; clear");
+        terminal
+    }
+
+    /// A fish at its first prompt.
+    pub fn fish(on: Command, size: (u16, u16)) -> Self {
+        let functions = "function fish_prompt; set -l was $status; set -g prompts (math 0$prompts + 1); \
+                         printf '$ \\e]2;queue %d %d\\a' $prompts $was; end; function fish_title; end; \
+                         set -g fish_autosuggestion_enabled 0; set -g fish_greeting";
+        let terminal = Self::start(on, &["fish", "--private", "--no-config", "-i", "-C", functions], size);
+        terminal.wait_for_prompt();
+        terminal.run("ulimit -c 0; clear");
+        terminal
+    }
+
     /// Types keys.
     pub fn type_keys(&self, keys: impl AsRef<[u8]>) {
         let mut rest = keys.as_ref();

@@ -39,4 +39,5 @@ mod processes;
 mod redirected;
 mod restoring;
 mod same;
+mod shells;
 mod window;

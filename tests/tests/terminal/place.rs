@@ -105,6 +105,16 @@ impl Place {
         Terminal::dash(self.at_seat(), SIZE)
     }
 
+    /// A zsh where the person sits.
+    pub fn zsh(&self) -> Terminal {
+        Terminal::zsh(self.at_seat(), SIZE)
+    }
+
+    /// A fish where the person sits.
+    pub fn fish(&self) -> Terminal {
+        Terminal::fish(self.at_seat(), SIZE)
+    }
+
     /// Types a command that will read from the terminal, and waits until it has the terminal: keys
     /// that come while a shell still edits its line would be the shell's.
     pub fn begin(&self, terminal: &Terminal, command: &str) {

@@ -10,16 +10,29 @@ use crate::place::Place;
 /// Plays a scenario in a bash here and in a bare one. What it answers must be the same both times,
 /// and so must be at its end, at a prompt, the screen and the terminal's modes.
 pub fn with_and_without_queue<T: PartialEq + Debug>(place: &Place, scenario: impl Fn(&Place, &Terminal) -> T) {
+    in_shell_with_and_without_queue(place, Place::bash, scenario);
+}
+
+/// The same in a shell of another kind.
+pub fn in_shell_with_and_without_queue<T: PartialEq + Debug>(
+    place: &Place,
+    shell: fn(&Place) -> Terminal,
+    scenario: impl Fn(&Place, &Terminal) -> T,
+) {
     let bare = Place::bare();
-    let (without, with) = (play(&bare, &scenario), play(place, &scenario));
+    let (without, with) = (play(&bare, shell, &scenario), play(place, shell, &scenario));
     assert_eq!(with.0, without.0, "with queue, and without it");
     assert!(with.1 == without.1, "with queue:\n{}\nwithout it:\n{}", with.1, without.1);
     assert_eq!(with.2, without.2, "modes with queue, and without it");
 }
 
-fn play<T>(place: &Place, scenario: &impl Fn(&Place, &Terminal) -> T) -> (T, String, Modes) {
+fn play<T>(
+    place: &Place,
+    shell: fn(&Place) -> Terminal,
+    scenario: &impl Fn(&Place, &Terminal) -> T,
+) -> (T, String, Modes) {
     println!("{:?}:", place.kind());
-    let terminal = place.bash();
+    let terminal = shell(place);
     let answer = scenario(place, &terminal);
     let picture = terminal.picture();
     let shown = format!("{picture:?}").lines().map(without_process).collect::<Vec<_>>().join("\n");
