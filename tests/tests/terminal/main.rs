@@ -25,6 +25,7 @@ macro_rules! promises {
     };
 }
 
+mod applications;
 mod attach;
 mod escapes;
 mod full_screen;
