@@ -86,16 +86,22 @@ fn tmux_looks_the_same_through_a_stop_and_a_resize(place: &Place) {
     with_and_without_queue(place, |place, terminal| {
         place.write("conf", "set -g status off\nset -g default-command \"PS1='> ' sh\"\n");
         terminal.type_line("run tmux -L here -f conf new-session");
-        let mut seen = vec![full(terminal, "the shell in it", |picture| picture.cursor == (0, 2))];
+        let mut seen = vec![full(terminal, "the shell in it", |picture| {
+            picture.cursor == (0, 2) && picture.text.trim_end() == ">"
+        })];
         terminal.type_line("echo inside");
-        seen.push(full(terminal, "the echo", |picture| picture.has_line("inside") && picture.cursor == (2, 2)));
+        seen.push(full(terminal, "the echo", |picture| {
+            picture.text.trim_end().ends_with("\ninside\n>") && picture.cursor == (2, 2)
+        }));
         terminal.type_line("tmux suspend-client");
         terminal.wait_for_prompt();
         terminal.type_line("fg");
         full(terminal, "all of it again", |picture| picture.has_line("inside") && picture.cursor == (3, 2));
         terminal.resize((30, 100));
         terminal.type_line("until [ \"$(stty size)\" = '30 100' ]; do sleep 0.05; done; clear; echo large");
-        seen.push(full(terminal, "the larger screen", |picture| picture.cursor == (1, 2)));
+        seen.push(full(terminal, "the larger screen", |picture| {
+            picture.cursor == (1, 2) && picture.text.trim_end() == "large\n>"
+        }));
         terminal.resize(SIZE);
         terminal.type_line("exit");
         assert_eq!(terminal.wait_for_prompt(), 0);
