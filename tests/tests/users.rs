@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use queue_tests::terminal::Terminal;
 use queue_tests::{programs, wait};
 use wire::api::Opening;
 
@@ -195,4 +196,40 @@ fn nobody_else_reaches_a_users_runner() {
     neighbour.stdin.take().expect("piped").write_all(&Opening::Daemon.encode()).expect("room");
     let output = neighbour.wait_with_output().expect("our child");
     assert!(output.stdout.is_empty(), "the runner spoke to a stranger: {output:?}");
+}
+
+#[test]
+fn a_session_is_attached_to_by_its_owner_and_by_nobody_else() {
+    let hosts = Hosts::up("attach", 9);
+    let queue = hosts.directory.join("bin/queue");
+    let queue = queue.to_str().expect("letters");
+    let start = |uid: u32, host: &str, words: &[&str]| {
+        let on = hosts.as_user(uid, Path::new("/usr/bin/env"), host);
+        Terminal::start(on, &[&[queue], words].concat(), (24, 80))
+    };
+    let twice = |terminal: &Terminal, word: &str| {
+        terminal.type_line(word);
+        terminal.wait_until("the word twice", |picture| picture.text.matches(word).count() == 2);
+    };
+    let mut first = start(GAMES, "redfish", &["-h", "bluefish", "--", "sh", "-c", "echo ready; cat"]);
+    first.wait_for_line("ready");
+    twice(&first, "one");
+    // Somebody else sees nothing of it.
+    let seen = hosts.queue("bluefish", MAN, &["sessions", "--json"]);
+    assert_eq!(String::from_utf8_lossy(&seen.stdout), "{\"sessions\":[],\"silent\":[]}\n");
+    let mut other = start(MAN, "bluefish", &["attach", "1@redfish"]);
+    assert_eq!(other.wait_for_end().code(), Some(64));
+    other.wait_for_text("no session 1@redfish of yours is running");
+    // The owner is known by uid on the host where it runs, and by a voucher's certificate elsewhere.
+    let mut second = start(GAMES, "bluefish", &["attach", "1@redfish"]);
+    assert_eq!(first.wait_for_end().code(), Some(125));
+    first.wait_for_text("was taken over from bluefish");
+    second.wait_until("the screen", |picture| picture.text.matches("one").count() == 2);
+    twice(&second, "two");
+    let mut third = start(GAMES, "redfish", &["attach", "1"]);
+    assert_eq!(second.wait_for_end().code(), Some(125));
+    third.wait_until("the screen", |picture| picture.text.matches("two").count() == 2);
+    twice(&third, "three");
+    third.type_keys("\x04");
+    assert_eq!(third.wait_for_end().code(), Some(0));
 }

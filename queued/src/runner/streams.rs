@@ -254,6 +254,12 @@ impl Streams {
         all && self.spills.iter().all(Spill::is_empty)
     }
 
+    /// Whether somebody may still write into a pipe of the job.
+    pub fn has_open_pipes(&self, leader: &LeaderLink) -> bool {
+        let is_open = |slot: Slot| leader.slot(slot).is_some() && !self.drained[slot as usize];
+        is_open(Slot::Stdout) || is_open(Slot::Stderr)
+    }
+
     /// Takes input of the client for the job: written as far as possible, the rest kept.
     pub fn input(&mut self, stream: Stream, bytes: &[u8], leader: &mut LeaderLink, endpoint: &mut Endpoint) {
         let waits = !endpoint.kept(stream).is_empty() || self.must_wait(stream);

@@ -8,6 +8,7 @@ mod copies;
 mod flow;
 mod impostors;
 mod membership;
+mod openssh;
 mod outsider;
 mod programs;
 mod qsh;

@@ -402,6 +402,13 @@ impl Session {
             let (last, until) = (last.clone(), *until);
             let audience = self.client.audience(&self.endpoint);
             let patient = until > Instant::now();
+            if !patient && !self.drain.is_zero() && self.streams.has_open_pipes(&self.leader) {
+                let waited = self.drain.as_secs();
+                self.drain = Duration::ZERO;
+                self.say(&Control::Notice(format!(
+                    "the command has ended; children that still have its output open were waited for for {waited} s"
+                )));
+            }
             let all = self.streams.drain(&mut self.leader, &mut self.endpoint, audience, patient);
             if all && self.endpoint.control(&last).is_ok() {
                 self.streams.viewers.end(Some(&last));
