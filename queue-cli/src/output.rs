@@ -25,6 +25,8 @@ pub struct Output {
     newlines: Newlines,
     /// What the job has left switched on the tty.
     traces: Traces,
+    /// The job's last byte on the tty ended no line.
+    in_line: bool,
     /// Our own words on the tty.
     insertions: Insertions,
     /// Whether newlines of the tty are translated back, because the local terminal does it too.
@@ -52,6 +54,7 @@ impl Output {
     pub fn take(&mut self, stream: Stream, bytes: &[u8], endpoint: &mut Endpoint) {
         if stream == Stream::Tty {
             self.traces.feed(bytes);
+            self.in_line = bytes.last().is_some_and(|last| *last != b'\n');
         }
         let written = match endpoint.kept(stream) {
             [] => self.write(stream, bytes),
@@ -123,11 +126,14 @@ impl Output {
         self.insert();
     }
 
-    /// The job is left behind: the tty goes back to how a shell expects it.
+    /// The job is left behind: the tty goes back to how a shell expects it, at the start of a line.
     pub fn leave_tty(&mut self) {
         let undo = self.traces.undo();
-        if !undo.is_empty() {
-            self.draw_on_tty(&undo);
+        // The other screen has a cursor of its own.
+        let newline: &[u8] = if self.in_line && !self.traces.has_other_screen() { b"\r\n" } else { b"" };
+        let all = [&undo[..], newline].concat();
+        if !all.is_empty() {
+            self.draw_on_tty(&all);
         }
     }
 

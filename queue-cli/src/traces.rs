@@ -84,6 +84,11 @@ impl Traces {
         }
     }
 
+    /// Whether the screen that is shown is not the shell's.
+    pub fn has_other_screen(&self) -> bool {
+        self.on.iter().any(|mode| matches!(mode, 47 | 1047 | 1049))
+    }
+
     /// What switches all of it back; nothing where nothing was left switched.
     pub fn undo(&self) -> Vec<u8> {
         let mut text = String::new();
