@@ -251,7 +251,10 @@ impl Session {
     pub(super) fn watches_foreground(&self) -> bool {
         let wants_keys = self.plan.eager && self.grant == Grant::None;
         let wants_input = self.plan.reads_terminal && !self.input.is_over();
+        // A job that is attached to has set its terminal's modes long ago.
+        let is_in = self.let_in.is_none() || self.connection.was_answered();
         self.terminal.is_some()
+            && is_in
             && !self.in_foreground
             && matches!(self.progress, Progress::Running)
             && (wants_keys || wants_input)

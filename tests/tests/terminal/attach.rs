@@ -9,6 +9,7 @@ use crate::same::says_twice;
 
 promises![
     a_session_that_was_left_is_found_as_it_was,
+    the_modes_that_a_job_has_set_are_still_set,
     who_attaches_takes_over_and_the_other_hears_of_it,
     a_viewer_sees_all_and_disturbs_nobody,
     who_has_attached_keeps_the_session_through_the_death_of_the_runner,
@@ -57,6 +58,19 @@ fn a_session_that_was_left_is_found_as_it_was(place: &Place) {
     terminal.type_keys("x:wq\r");
     assert_eq!(terminal.wait_for_prompt(), 0);
     assert!(place.read("text").contains("\nhere: line 10\nine 11\n"), "{}", place.read("text"));
+}
+
+fn the_modes_that_a_job_has_set_are_still_set(place: &Place) {
+    let terminal = place.bash();
+    let job = "sh -c 'stty -echo -icanon intr ^X; stty -g >before; echo ready; until [ -e go ]; do sleep 0.02; done; stty -g >after'";
+    place.begin(&terminal, &format!("{} {job}", place.queue("")));
+    terminal.wait_for_line("ready");
+    leave(&terminal);
+    place.begin(&terminal, "queue attach");
+    terminal.wait_until("the screen", |picture| picture.text.contains("ready"));
+    place.write("go", "");
+    assert_eq!(terminal.wait_for_prompt(), 0);
+    assert_eq!(place.read("after"), place.read("before"));
 }
 
 fn who_attaches_takes_over_and_the_other_hears_of_it(place: &Place) {
