@@ -117,7 +117,7 @@ impl Session {
             Said::Refused(reason) if reason.starts_with(TAKEN_OVER) => {
                 let (host, job) = (&self.connection.host, &self.connection.job);
                 let whence = &reason[TAKEN_OVER.len()..];
-                let message = format!("session {job} on {host} was taken over{whence}, where it goes on");
+                let message = format!("session {job} on {host} was taken over{whence} and goes on there");
                 return Some(Ending::Failed(Failure::own(message)));
             }
             Said::Refused(reason)

@@ -80,7 +80,7 @@ fn who_attaches_takes_over_and_the_other_hears_of_it(place: &Place) {
     other.type_line("queue attach 1@redfish");
     assert_eq!(one.wait_for_prompt(), 125);
     let text = one.picture().text;
-    assert!(text.contains("was taken over from redfish, where it goes on"), "{text}");
+    assert!(text.contains("was taken over from redfish and goes on there"), "{text}");
     other.wait_until("the other's screen", |picture| picture.text.matches("one").count() == 2);
     says_twice(&other, "two");
     // And back, by number.

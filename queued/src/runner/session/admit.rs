@@ -27,11 +27,24 @@ enum Verdict {
 #[derive(Default)]
 pub(super) struct Former {
     keys: Vec<[u8; 32]>,
-    /// Who has it now.
-    pub(super) by: String,
+    /// The host of whoever has it now; not known to a runner that was not there then.
+    by: Option<String>,
 }
 
 impl Former {
+    /// What a new runner knows: the session's first client has lost it.
+    pub(super) fn first(key: [u8; 32]) -> Self {
+        Self { keys: vec![key], by: None }
+    }
+
+    /// What they are told.
+    fn reason(&self) -> String {
+        match &self.by {
+            Some(host) => format!("{TAKEN_OVER} from {host}"),
+            None => TAKEN_OVER.to_owned(),
+        }
+    }
+
     fn add(&mut self, key: [u8; 32]) {
         if self.keys.len() == MOST_FORMER {
             self.keys.remove(0);
@@ -67,7 +80,7 @@ impl Session {
                     }
                 };
                 if was_replaced {
-                    Verdict::Refuse(format!("{TAKEN_OVER} from {}", self.former.by))
+                    Verdict::Refuse(self.former.reason())
                 } else if whose.is_none_or(|verified| verified.public_key == self.key) {
                     Verdict::Client
                 } else {
@@ -104,14 +117,14 @@ impl Session {
     /// From now on the session is that client's.
     fn hand_to(&mut self, from: &str, whose: Option<&Verified>) {
         self.former.add(self.key);
-        self.former.by = from.to_owned();
+        self.former.by = Some(from.to_owned());
         self.generation += 1;
         // No key is all zeros: a client on this host is known by its uid.
         self.key = whose.map_or([0; 32], |verified| verified.public_key);
         let attachment = Attachment { key: self.key, generation: self.generation };
         self.leader.tell(&ToLeader::Attached(attachment), &[]);
         if let Some(old) = self.client.take() {
-            farewell::refuse(old, &format!("{TAKEN_OVER} from {from}"));
+            farewell::refuse(old, &self.former.reason());
         }
     }
 

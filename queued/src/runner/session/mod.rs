@@ -150,7 +150,7 @@ impl Session {
             name,
             about,
             key: attachment.map_or(assignment.session_key, |attachment| attachment.key),
-            former: Former::default(),
+            former: attachment.map_or_else(Former::default, |_| Former::first(assignment.session_key)),
             leader,
             client: ClientLink::default(),
             entrance: Entrance::default(),
