@@ -7,6 +7,7 @@
 
 use std::io::stdin;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use wire::session::{Endpoint, Stream};
@@ -78,14 +79,21 @@ impl Input {
 #[derive(Default)]
 pub struct Keys {
     escapes: Option<Escapes>,
+    /// The last key that is a signal here, and when it was typed.
+    signal: Option<(i32, Instant)>,
     /// The terminal has hung up; asked again only when it was given to us anew.
     over: bool,
 }
 
 impl Keys {
+    /// Whether a key has lately asked for this signal.
+    pub fn asked_for(&self, number: i32) -> bool {
+        self.signal.is_some_and(|(asked, at)| asked == number && at.elapsed() < BY_KEY)
+    }
+
     /// Keys among which escapes are recognised.
     pub fn with_escapes() -> Self {
-        Self { escapes: Some(Escapes::default()), over: false }
+        Self { escapes: Some(Escapes::default()), ..Self::default() }
     }
 
     /// The terminal is ours again.
@@ -118,6 +126,11 @@ impl Keys {
                 0
             }
         };
+        for (key, number) in terminal.signal_keys() {
+            if key != 0 && typed[..count].contains(&key) {
+                self.signal = Some((number, Instant::now()));
+            }
+        }
         let (mut typed, mut commands) = (&typed[..count], Vec::new());
         let mut for_job = Vec::with_capacity(count + 1);
         while !typed.is_empty() {
@@ -144,6 +157,8 @@ fn fill(endpoint: &mut Endpoint, mut bytes: &[u8]) {
     }
 }
 
+/// A job that dies of a signal so long after its key has died of the key.
+const BY_KEY: Duration = Duration::from_secs(2);
 /// Read at once; a paste comes in several.
 const MOST_TYPED: usize = 16 * 1024;
 

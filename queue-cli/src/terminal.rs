@@ -120,6 +120,14 @@ impl Terminal {
         }
     }
 
+    /// The keys that interrupted and quit before the terminal went raw; 0 for none.
+    pub fn signal_keys(&self) -> [(u8, i32); 2] {
+        let saved = lock();
+        let key =
+            |index: usize| saved.as_ref().and_then(|saved| saved.modes.characters.get(index).copied()).unwrap_or(0);
+        [(key(nix::libc::VINTR), nix::libc::SIGINT), (key(nix::libc::VQUIT), nix::libc::SIGQUIT)]
+    }
+
     /// Reads what was typed.
     pub fn read(&self, buffer: &mut [u8]) -> Result<Taken, Errno> {
         match read(&self.tty, buffer) {

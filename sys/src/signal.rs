@@ -132,6 +132,12 @@ pub fn stop_own_group(number: i32) {
     });
 }
 
+/// Sends a signal to the whole process group, this process included: one that blocks it goes on.
+pub fn tell_own_group(number: i32) {
+    // SAFETY: kill takes plain numbers; 0 is the own group. It cannot fail for one's own group.
+    let _ = unsafe { libc::kill(0, number) };
+}
+
 /// Gives SIGPIPE its default action, which the Rust runtime has changed to ignored.
 pub fn reset_pipe() {
     // SIGPIPE is a signal whose action may be changed, so it cannot fail.

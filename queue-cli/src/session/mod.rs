@@ -148,11 +148,16 @@ impl Session {
         if let Ending::Failed(_) = ending {
             self.output.leave_tty();
         }
-        let Self { terminal, signals, .. } = self;
+        let Self { terminal, signals, keys, .. } = self;
         drop(terminal);
         match ending {
             // From here a signal ends the wait for another place.
             Ending::TurnedAway(_) => drop(signals),
+            // The key was the whole group's: a script around us ends too, or runs its trap.
+            Ending::Signal(number) if keys.asked_for(number) => {
+                std::mem::forget(signals);
+                sys::signal::tell_own_group(number);
+            }
             // Signals stay blocked: one that came this late must not make another end of it.
             _ => std::mem::forget(signals),
         }

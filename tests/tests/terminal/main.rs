@@ -40,5 +40,6 @@ mod processes;
 mod redirected;
 mod restoring;
 mod same;
+mod scripts;
 mod shells;
 mod window;
