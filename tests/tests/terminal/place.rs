@@ -66,7 +66,8 @@ impl Place {
     fn new(kind: Kind) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("qt-{}-{number}", std::process::id()));
+        // No name is the beginning of another's: processes are told apart by it.
+        let directory = std::env::temp_dir().join(format!("qt-{}-{number:04}", std::process::id()));
         for part in ["bin", "config/queue", "state", "tmp", "run"] {
             fs::create_dir_all(directory.join(part)).expect("temp is writable");
         }
