@@ -406,7 +406,7 @@ impl Session {
                 let waited = self.drain.as_secs();
                 self.drain = Duration::ZERO;
                 self.say(&Control::Notice(format!(
-                    "the command has ended; children that still have its output open were waited for for {waited} s"
+                    "the command has ended; waited {waited} s for children that still have its output open"
                 )));
             }
             let all = self.streams.drain(&mut self.leader, &mut self.endpoint, audience, patient);
