@@ -29,7 +29,7 @@ pub struct Display {
     screen: Option<Screen>,
     /// Whether output was forgotten since a client saw all of it.
     forgotten: bool,
-    /// Whether the client that is there has seen all output, and none came since it did.
+    /// Whether nothing was ever written, so that only a line of the client's own can stand there.
     quiet: bool,
     /// What it is to be shown as soon as there is room for it.
     repaint: Option<Repaint>,
@@ -69,7 +69,9 @@ impl Display {
 
     /// The client is back. What it has to be shown after output was forgotten.
     pub fn greeted(&mut self, endpoint: &Endpoint) -> Option<Vec<u8>> {
-        self.quiet = endpoint.unacknowledged(Stream::Tty) == 0;
+        // What the client has got since it wrote a line of its own may have moved that line, and came
+        // perhaps by the link before this one.
+        self.quiet &= endpoint.unacknowledged(Stream::Tty) == 0;
         let screen = self.screen.as_ref()?;
         std::mem::take(&mut self.forgotten).then(|| screen.repaint())
     }
