@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use wire::api::{AttachAnswer, AttachRequest, JobName};
 use wire::identity::SecretKey;
-use wire::job::Descriptor;
 use wire::session::{Endpoint, HelloKind, Side};
 
 use crate::connection::Connection;
@@ -12,7 +11,6 @@ use crate::daemon::Daemon;
 use crate::end::Ending;
 use crate::failure::{Failure, printable, words};
 use crate::modes::Plan;
-use crate::place::refused;
 use crate::session::Session;
 use crate::terminal::Terminal;
 use crate::{view, voucher};
@@ -26,16 +24,13 @@ pub fn run(job: Option<JobName>, view: bool) -> Result<Ending, Failure> {
     let key = SecretKey::generate();
     let AttachAnswer { placement, row } = ask(&daemon, job, view, &key)?;
     let kind = if view { HelloKind::View } else { HelloKind::Attach };
-    let name = if row.home == daemon.host() { row.job_id.to_string() } else { format!("{}@{}", row.job_id, row.home) };
+    let name = row.name(&daemon.host());
     let connection = Connection::new(&placement, &key, kind, name.clone())?;
     let endpoint = Endpoint::new(Side::Client);
     let ending = if view {
         view::run(connection, endpoint, terminal)
     } else {
-        let plan = Plan::attached(row.descriptors.map(|one| match one {
-            Descriptor::Client => Descriptor::Pipe,
-            other => other,
-        }));
+        let plan = Plan::attached(row.descriptors);
         Session::new(connection, endpoint, plan, Vec::new(), Some(terminal)).map(Session::attach)
     };
     match ending.map_err(|error| Failure::own(format!("cannot receive signals: {}", words(&error))))? {
@@ -74,17 +69,11 @@ fn ask(daemon: &Daemon, job: Option<JobName>, view: bool, key: &SecretKey) -> Re
     let certificate = voucher::certificate(daemon.runtime(), &public_key)?;
     let request = AttachRequest { job, view, public_key, certificate };
     let body = serde_json::to_vec(&request).map_err(|error| Failure::own(format!("cannot write it: {error}")))?;
-    let mut exchange = daemon.ask("POST", "/v1/attachments", &body)?;
-    let deadline = Instant::now() + PATIENCE;
-    let status = exchange.status(deadline).map_err(|error| daemon.said(&error))?;
-    let body = exchange.whole(deadline).map_err(|error| daemon.said(&error))?;
-    if status != 200 {
-        return Err(refused(status, &body));
-    }
+    let body = daemon.answer("POST", "/v1/attachments", &body, PATIENCE)?;
     serde_json::from_slice(&body).map_err(|error| Failure::own(format!("cannot read the daemon's answer: {error}")))
 }
 
 /// A connection takes milliseconds.
 const ENTRY: Duration = Duration::from_secs(5);
 /// All hosts are asked; one that is silent is given up after two seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,26 +1,19 @@
 //! `queue cluster init`: the daemon makes key, port and configuration; this program never
 //! reads the key.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wire::api::{ClusterInit, ClusterMade};
 
 use crate::daemon::Daemon;
 use crate::failure::{Failure, printable};
-use crate::hosts::print;
-use crate::place::refused;
+use crate::listing::print;
 
 /// Asks the daemon and says what to do on the other hosts.
 pub fn init(daemon: &Daemon, listen: Option<String>) -> Result<(), Failure> {
     let body = serde_json::to_vec(&ClusterInit { listen })
         .map_err(|error| Failure::own(format!("cannot write the request: {error}")))?;
-    let mut exchange = daemon.ask("POST", "/v1/cluster", &body)?;
-    let deadline = Instant::now() + PATIENCE;
-    let status = exchange.status(deadline).map_err(|error| daemon.said(&error))?;
-    let answer = exchange.whole(deadline).map_err(|error| daemon.said(&error))?;
-    if status != 200 {
-        return Err(refused(status, &answer));
-    }
+    let answer = daemon.answer("POST", "/v1/cluster", &body, PATIENCE)?;
     let made: ClusterMade = serde_json::from_slice(&answer)
         .map_err(|error| Failure::own(format!("cannot read what queued made: {error}")))?;
     print(told(&made, &sys::host::name()).as_bytes())

@@ -22,6 +22,7 @@ use wire::places;
 
 use crate::failure::{Failure, printable, words};
 use crate::http::{Exchange, HttpError};
+use crate::place::refused;
 
 /// Where the daemon is reached.
 pub struct Daemon {
@@ -57,13 +58,21 @@ impl Daemon {
         name.map_or_else(sys::host::name, |name| name.trim().to_owned())
     }
 
-    /// Sends a request, starting the daemon first if there is none.
-    pub fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Exchange, Failure> {
-        self.try_ask(method, path, body)?.map_err(|error| self.said(&error))
+    /// The whole answer to a request, starting the daemon first if there is none. What is not a success is
+    /// the error, and so is silence for longer than `patience`.
+    pub fn answer(&self, method: &str, path: &str, body: &[u8], patience: Duration) -> Result<Vec<u8>, Failure> {
+        let exchange = self.try_ask(method, path, body)?;
+        let deadline = Instant::now() + patience;
+        let whole = |mut exchange: Exchange| Ok((exchange.status(deadline)?, exchange.whole(deadline)?));
+        match exchange.and_then(whole) {
+            Ok((200, body)) => Ok(body),
+            Ok((status, body)) => Err(refused(status, &body)),
+            Err(error) => Err(self.said(&error)),
+        }
     }
 
-    /// As [`Daemon::ask`], for a caller that repeats the request when the connection breaks: that
-    /// is the inner error.
+    /// Sends a request, starting the daemon first if there is none. The inner error is a connection that
+    /// broke, for a caller that then repeats the request.
     pub fn try_ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Result<Exchange, HttpError>, Failure> {
         Ok(Exchange::send(self.connect()?, method, path, body, SILENCE))
     }

@@ -1,47 +1,21 @@
 //! `queue hosts`: who is there, how busy, and why a host would not be chosen.
 
-use std::io::{Write, stdout};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::Zoned;
 use wire::api::HostsAnswer;
 use wire::news::{HostRow, QueueState};
 
 use crate::arguments::Listing;
 use crate::daemon::Daemon;
-use crate::failure::{Failure, printable, words};
-use crate::place::refused;
+use crate::failure::{Failure, printable};
+use crate::listing::{self, print, since};
 use crate::table::{Align, lay_out};
 
 /// Asks the daemon and prints its answer.
 pub fn run(daemon: &Daemon, listing: &Listing) -> Result<(), Failure> {
-    let mut exchange = daemon.ask("GET", "/v1/hosts", b"")?;
-    let deadline = Instant::now() + PATIENCE;
-    let status = exchange.status(deadline).map_err(|error| daemon.said(&error))?;
-    let body = exchange.whole(deadline).map_err(|error| daemon.said(&error))?;
-    if status != 200 {
-        return Err(refused(status, &body));
-    }
-    if listing.json {
-        let text = body.strip_suffix(b"\n").unwrap_or(&body);
-        return print(&[text, b"\n"].concat());
-    }
-    let answer: HostsAnswer = serde_json::from_slice(&body)
-        .map_err(|error| Failure::own(format!("cannot read the list of hosts: {error}")))?;
-    let zone = if listing.utc { TimeZone::UTC } else { TimeZone::system() };
-    let text = table(&answer.hosts, &Timestamp::now().to_zoned(zone));
-    print(text.as_bytes())
-}
-
-/// Writes to standard output; a reader that has gone is not worth a message.
-pub fn print(text: &[u8]) -> Result<(), Failure> {
-    match stdout().write_all(text).and_then(|()| stdout().flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::own(format!("cannot write to standard output: {}", words(&error))))
-        }
-        _ => Ok(()),
-    }
+    let answer = listing::ask::<HostsAnswer>(daemon, "/v1/hosts", listing, "hosts", PATIENCE)?;
+    answer.map_or(Ok(()), |(answer, now)| print(table(&answer.hosts, &now).as_bytes()))
 }
 
 /// The table as a person sees it at `now`.
@@ -74,7 +48,7 @@ fn queues(hosts: &[HostRow]) -> Vec<String> {
 
 fn row(host: &HostRow, queues: &[String], now: &Zoned) -> Vec<String> {
     let state = &host.record.state;
-    let silent = is_silent(host);
+    let silent = host.is_silent();
     // Figures of a host that is silent are history; its size is not.
     let figure = |text: String| if silent { "-".to_owned() } else { text };
     let mut cells = vec![
@@ -93,10 +67,6 @@ fn row(host: &HostRow, queues: &[String], now: &Zoned) -> Vec<String> {
     });
     cells.push(condition(host, now));
     cells
-}
-
-fn is_silent(host: &HostRow) -> bool {
-    host.unavailable.as_deref().is_some_and(|why| why.starts_with("silent"))
 }
 
 fn slots(queue: &QueueState) -> String {
@@ -124,7 +94,7 @@ fn age(milliseconds: u64) -> String {
 /// Whether it would be chosen, and if not, why.
 fn condition(host: &HostRow, now: &Zoned) -> String {
     let mut text = match &host.unavailable {
-        Some(_) if is_silent(host) => format!("silent since {}", since(host.age_ms, now)),
+        Some(_) if host.is_silent() => format!("silent since {}", since(host.age_ms, now)),
         Some(why) => printable(why),
         None => {
             let shut = host.record.state.queues.iter().filter_map(|queue| {
@@ -147,23 +117,16 @@ fn condition(host: &HostRow, now: &Zoned) -> String {
     text
 }
 
-/// The time of day, with the date when that was not today.
-pub fn since(age_ms: u64, now: &Zoned) -> String {
-    let age = SignedDuration::from_millis(i64::try_from(age_ms).unwrap_or(i64::MAX));
-    match now.checked_sub(age) {
-        Ok(then) if then.date() == now.date() => then.strftime("%H:%M").to_string(),
-        Ok(then) => then.strftime("%Y-%m-%d %H:%M").to_string(),
-        Err(_) => "long ago".to_owned(),
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Clocks that differ by less harm nobody.
 const WORTH_TELLING_MS: u64 = 120_000;
+
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
     use wire::news::{HostRecord, HostState};
 
     fn utc(time: &str) -> Zoned {
@@ -210,12 +173,5 @@ redfish   0.31     8  21.4 of 31 GiB    1   0/4     -  open (this host)
 twofish      -     8               -    -     -   14m  silent since 14:02 (clock 3m behind)
 "
         );
-    }
-
-    #[test]
-    fn a_host_silent_since_yesterday_is_shown_with_the_date() {
-        let now = utc("2026-11-22T00:30:00Z");
-        assert_eq!(since(3_600_000, &now), "2026-11-21 23:30");
-        assert_eq!(since(u64::MAX, &now), "long ago");
     }
 }

@@ -22,6 +22,7 @@ mod input;
 mod insertions;
 mod job;
 mod job_control;
+mod listing;
 mod modes;
 mod newlines;
 mod notice;
@@ -60,7 +61,7 @@ fn carry_out(invocation: Invocation) -> Result<Ending, Failure> {
         Invocation::Sessions(listing) => sessions::run(&Daemon::of_user(), &listing)?,
         Invocation::Hosts(listing) => hosts::run(&Daemon::of_user(), &listing)?,
         Invocation::ClusterInit { listen } => cluster::init(&Daemon::of_user(), listen)?,
-        Invocation::Print(text) => hosts::print(text.as_bytes())?,
+        Invocation::Print(text) => listing::print(text.as_bytes())?,
     }
     Ok(Ending::Code(0))
 }

@@ -1,38 +1,25 @@
 //! `queue sessions`: the user's sessions on all hosts, who is with them and since when.
 
 use std::io::{IsTerminal, Write, stderr};
-use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
 use wire::api::{SessionRow, SessionState, SessionsAnswer};
 use wire::session::Outcome;
 
 use crate::arguments::Listing;
+use crate::attach;
 use crate::daemon::Daemon;
 use crate::failure::{Failure, printable};
-use crate::hosts::{print, since};
-use crate::place::refused;
+use crate::listing::{self, print, since};
 use crate::table::{Align, lay_out};
 
 /// Asks the daemon and prints its answer.
 pub fn run(daemon: &Daemon, listing: &Listing) -> Result<(), Failure> {
-    let mut exchange = daemon.ask("GET", "/v1/sessions", b"")?;
-    let deadline = Instant::now() + PATIENCE;
-    let status = exchange.status(deadline).map_err(|error| daemon.said(&error))?;
-    let body = exchange.whole(deadline).map_err(|error| daemon.said(&error))?;
-    if status != 200 {
-        return Err(refused(status, &body));
-    }
-    if listing.json {
-        let text = body.strip_suffix(b"\n").unwrap_or(&body);
-        return print(&[text, b"\n"].concat());
-    }
-    let answer: SessionsAnswer = serde_json::from_slice(&body)
-        .map_err(|error| Failure::own(format!("cannot read the list of sessions: {error}")))?;
-    let zone = if listing.utc { TimeZone::UTC } else { TimeZone::system() };
-    let text = table(&answer.sessions, &daemon.host(), &Timestamp::now().to_zoned(zone));
-    print(text.as_bytes())?;
+    let answer = listing::ask::<SessionsAnswer>(daemon, "/v1/sessions", listing, "sessions", attach::PATIENCE)?;
+    let Some((answer, now)) = answer else {
+        return Ok(());
+    };
+    print(table(&answer.sessions, &daemon.host(), &now).as_bytes())?;
     if !answer.silent.is_empty() {
         let hosts = answer.silent.iter().map(|host| printable(host)).collect::<Vec<_>>().join(", ");
         let _ = writeln!(stderr(), "queue: no answer from {hosts}; sessions there are not shown");
@@ -47,9 +34,8 @@ fn table(sessions: &[SessionRow], own: &str, now: &Zoned) -> String {
     let heading = ["ID", "STATE", "QUEUE", "HOST", "AGE", "COMMAND"].map(str::to_owned).to_vec();
     let mut rows = vec![heading];
     rows.extend(sessions.iter().map(|row| {
-        let id = if row.home == own { row.job_id.to_string() } else { format!("{}@{}", row.job_id, row.home) };
         vec![
-            printable(&id),
+            printable(&row.name(own)),
             printable(&state(row, now)),
             printable(&row.queue),
             printable(&row.host),
@@ -84,12 +70,11 @@ fn age(milliseconds: u64) -> String {
     }
 }
 
-/// All hosts are asked; one that is silent is given up after two seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
     use wire::job::Descriptor;
 
     fn row(job_id: u64, home: &str, state: SessionState, age_ms: u64) -> SessionRow {

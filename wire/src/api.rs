@@ -122,6 +122,13 @@ pub struct SessionRow {
     pub since_ms: u64,
 }
 
+impl SessionRow {
+    /// Its name for somebody on the host `own`, whose jobs need no host behind their number.
+    pub fn name(&self, own: &str) -> String {
+        if self.home == own { self.job_id.to_string() } else { format!("{}@{}", self.job_id, self.home) }
+    }
+}
+
 /// Who is with a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -107,3 +107,10 @@ pub struct HostRow {
     /// Why it takes no job now, in words; `None` when it may be chosen.
     pub unavailable: Option<String>,
 }
+
+impl HostRow {
+    /// Whether nothing has been heard of it for too long: its figures are history.
+    pub fn is_silent(&self) -> bool {
+        self.unavailable.as_deref().is_some_and(|why| why.starts_with("silent"))
+    }
+}

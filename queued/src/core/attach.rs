@@ -16,7 +16,7 @@ pub fn session_meant<'a>(
     if !silent.is_empty() {
         unsure = format!("; no answer from {}", silent.join(", "));
     }
-    let named = |row: &SessionRow| name(row, own);
+    let named = |row: &SessionRow| row.name(own);
     let usage = |message: String| Refusal { kind: RefusalKind::Usage, message };
     let Some(job) = &request.job else {
         let has_nobody = |row: &&SessionRow| request.view || !matches!(row.state, SessionState::Attached(_));
@@ -49,11 +49,6 @@ pub fn session_meant<'a>(
             Err(usage(format!("{} is more than one session: {names}", job.id)))
         }
     }
-}
-
-/// A session's name for somebody on the host `own`.
-pub fn name(row: &SessionRow, own: &str) -> String {
-    if row.home == own { row.job_id.to_string() } else { format!("{}@{}", row.job_id, row.home) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use wire::api::{AttachAnswer, AttachRequest, Placement, Refusal, RefusalKind, SessionsAnswer, SessionsOf};
+use wire::api::{AttachAnswer, AttachRequest, Placement, Refusal, SessionsAnswer, SessionsOf};
 use wire::identity::Kind;
 
 use super::{Daemon, newcomer, placing};
@@ -14,19 +14,17 @@ use crate::core::attach;
 
 /// The sessions of the user `uid` of this host, on all hosts.
 pub async fn list(daemon: &Rc<Daemon>, uid: u32) -> Result<SessionsAnswer, Refusal> {
-    if !daemon.serves(uid) {
-        return Err(failed(format!("this daemon serves uid {} only", sys::credentials::own_uid())));
-    }
+    daemon.must_serve(uid)?;
     newcomer::settle(daemon).await;
     let user = daemon.user_of(uid);
     let mut all = list_here(daemon, &user).await;
     let (mut asked, calls) = (JoinSet::new(), Rc::new(Semaphore::new(MOST_AT_ONCE)));
     for row in daemon.host_rows().into_iter().filter(|row| !row.this_host) {
-        let (host, calls, daemon, user) = (row.record.host, calls.clone(), daemon.clone(), user.clone());
-        if row.unavailable.is_some_and(|why| why.starts_with("silent")) {
-            all.silent.push(host);
+        if row.is_silent() {
+            all.silent.push(row.record.host);
             continue;
         }
+        let (host, calls, daemon, user) = (row.record.host, calls.clone(), daemon.clone(), user.clone());
         asked.spawn_local(async move {
             let _call = calls.acquire().await;
             let question = SessionsOf { user };
@@ -68,9 +66,7 @@ pub async fn find(daemon: &Rc<Daemon>, uid: u32, request: AttachRequest) -> Resu
         Some(certificate) => Some(certificate),
         None => daemon.standing.borrow().certify(Kind::Client, &request.public_key, &user, daemon.unix_time()),
     };
-    let Some(route) = placing::route(daemon, &row.host, &user).await else {
-        return Err(failed(format!("{} cannot be reached: it has left, or its address has no number", row.host)));
-    };
+    let route = placing::route(daemon, &row.host, &user).await?;
     let standing = daemon.standing.borrow();
     let placement = Placement {
         job_id: row.job_id,
@@ -83,10 +79,6 @@ pub async fn find(daemon: &Rc<Daemon>, uid: u32, request: AttachRequest) -> Resu
         authority: standing.signs().then(|| standing.trust.clone()),
     };
     Ok(AttachAnswer { placement, row })
-}
-
-fn failed(message: String) -> Refusal {
-    Refusal { kind: RefusalKind::Failed, message }
 }
 
 /// A host answers from its memory.

@@ -33,7 +33,7 @@ use anyhow::Context;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
-use wire::api::Note;
+use wire::api::{Note, Refusal, RefusalKind};
 use wire::identity::{Certificate, Kind, tls};
 use wire::news::{HostRow, OwnRank};
 
@@ -89,6 +89,12 @@ impl Daemon {
     /// Whether jobs of this uid run here by this daemon.
     fn serves(&self, uid: u32) -> bool {
         !self.standing.borrow().signs() || uid == sys::credentials::own_uid()
+    }
+
+    /// Refuses a user whom it does not serve.
+    fn must_serve(&self, uid: u32) -> Result<(), Refusal> {
+        let message = || format!("this daemon serves uid {} only", sys::credentials::own_uid());
+        if self.serves(uid) { Ok(()) } else { Err(Refusal { kind: RefusalKind::Failed, message: message() }) }
     }
 
     /// The name that stands for a uid in certificates and listings. NSS may be slow, and is asked again

@@ -241,7 +241,7 @@ impl Placing {
         };
         let route = route(daemon, host.as_str(), &open.user).await;
         let answer = match (open.sessions.remove(host), route) {
-            (Some(session), Some(route)) => {
+            (Some(session), Ok(route)) => {
                 let standing = daemon.standing.borrow();
                 SessionAnswer::Placed(Placement {
                     job_id: id.0,
@@ -254,22 +254,33 @@ impl Placing {
                     authority: standing.signs().then(|| standing.trust.clone()),
                 })
             }
-            _ => SessionAnswer::Refused(Refusal {
-                kind: RefusalKind::Failed,
-                message: format!("{host} cannot be reached: it has left, or its address has no number"),
-            }),
+            (_, Err(refusal)) => SessionAnswer::Refused(refusal),
+            // It was placed where a session was made ready.
+            (None, Ok(_)) => SessionAnswer::Refused(unreachable(host.as_str())),
         };
         let _ = open.answers.send(answer);
     }
 }
 
 /// How a client of this host gets to a user's runner on a host.
-pub async fn route(daemon: &Rc<Daemon>, host: &str, user: &str) -> Option<Route> {
+///
+/// # Errors
+/// The host has left, or its name is looked up in vain.
+pub async fn route(daemon: &Rc<Daemon>, host: &str, user: &str) -> Result<Route, Refusal> {
     if host == daemon.host {
         let uid = daemon.uid_of(user).unwrap_or_else(|_| sys::credentials::own_uid());
-        return Some(Route::Unix(daemon.places.runner_socket(uid).to_string_lossy().into_owned()));
+        return Ok(Route::Unix(daemon.places.runner_socket(uid).to_string_lossy().into_owned()));
     }
-    literal(daemon.address_of(host)?).await.map(Route::Tls)
+    let address = match daemon.address_of(host) {
+        Some(address) => literal(address).await,
+        None => None,
+    };
+    address.map(Route::Tls).ok_or_else(|| unreachable(host))
+}
+
+fn unreachable(host: &str) -> Refusal {
+    let message = format!("{host} cannot be reached: it has left, or its address has no number");
+    Refusal { kind: RefusalKind::Failed, message }
 }
 
 /// Why a host takes nothing, in words that follow its name.

@@ -20,8 +20,8 @@ pub async fn open(daemon: &Rc<Daemon>, uid: u32, mut request: SessionRequest) ->
         respond(StatusCode::OK, Answer::whole(line))
     };
     let refused = |message: String| refusal(Refusal { kind: RefusalKind::Failed, message });
-    if !daemon.serves(uid) {
-        return refused(format!("this daemon serves uid {} only", sys::credentials::own_uid()));
+    if let Err(stranger) = daemon.must_serve(uid) {
+        return refusal(stranger);
     }
     let user = daemon.user_of(uid);
     let certificate = match &request.warrant.certificate {
