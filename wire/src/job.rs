@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ByteString;
+use crate::batch::Batch;
 
 /// What to run and with what surroundings. All of it is covered by the warrant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct Job {
     /// So many bytes of each output pipe are put aside on the job's host while nobody takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spill: Option<u64>,
+    /// What makes it a batch job; a session has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
 }
 
 /// One soft resource limit in the unit of setrlimit(2).
@@ -96,12 +100,25 @@ impl Job {
     }
 
     /// SHA-256 over a fixed encoding of all fields: each is preceded by its length (or count)
-    /// as eight bytes, big end first, in the order of the declaration.
+    /// as eight bytes, big end first, in the order of the declaration. For the environment stands
+    /// its own hash.
     pub fn digest(&self) -> [u8; 32] {
+        self.digest_with(&self.environment_digest())
+    }
+
+    /// The part of the digest that many jobs have in common and that takes the longest.
+    pub fn environment_digest(&self) -> [u8; 32] {
         let mut hash = FieldHash(ring::digest::Context::new(&ring::digest::SHA256));
-        hash.bytes(b"queue job 1");
-        hash.list(self.argv.iter().map(|argument| argument.0.as_slice()));
         hash.list(self.environment.iter().map(|entry| entry.0.as_slice()));
+        hash.finish()
+    }
+
+    /// The digest, where that of the environment is known already.
+    pub fn digest_with(&self, environment: &[u8; 32]) -> [u8; 32] {
+        let mut hash = FieldHash(ring::digest::Context::new(&ring::digest::SHA256));
+        hash.bytes(b"queue job 2");
+        hash.list(self.argv.iter().map(|argument| argument.0.as_slice()));
+        hash.bytes(environment);
         hash.bytes(&self.directory.0);
         hash.number(u64::from(self.umask));
         hash.bytes(&self.nice.to_be_bytes());
@@ -134,7 +151,11 @@ impl Job {
             hash.bytes(b"spill");
             hash.number(spill);
         }
-        hash.0.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+        if let Some(batch) = &self.batch {
+            hash.bytes(b"batch");
+            hash.batch(batch);
+        }
+        hash.finish()
     }
 }
 
@@ -153,6 +174,29 @@ impl FieldHash {
         self.0.update(bytes);
     }
 
+    fn batch(&mut self, batch: &Batch) {
+        self.number(u64::from(batch.restartable));
+        self.number(u64::from(batch.retries));
+        self.number(u64::from(batch.backoff_s));
+        for content in [&batch.stdin, &batch.data] {
+            self.bytes(content.as_ref().map_or(b"", |content| content.sha256.as_bytes()));
+        }
+        for file in [&batch.stdout, &batch.stderr] {
+            self.bytes(file.as_ref().map_or(b"", |file| &file.0));
+        }
+        self.number(batch.variants.len() as u64);
+        for variant in &batch.variants {
+            self.bytes(variant.os.as_bytes());
+            self.bytes(variant.arch.as_bytes());
+            self.list(variant.argv.iter().map(|argument| argument.0.as_slice()));
+        }
+        self.number(u64::from(batch.rq_variables));
+    }
+
+    fn finish(self) -> [u8; 32] {
+        self.0.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
     fn list<'a>(&mut self, entries: impl ExactSizeIterator<Item = &'a [u8]>) {
         self.number(entries.len() as u64);
         for entry in entries {
@@ -164,6 +208,7 @@ impl FieldHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::{Content, Variant};
 
     fn job() -> Job {
         Job {
@@ -181,6 +226,7 @@ mod tests {
             submit_key: "k".into(),
             tee: None,
             spill: None,
+            batch: None,
         }
     }
 
@@ -194,22 +240,36 @@ mod tests {
 
     #[test]
     fn every_hashed_field_changes_the_digest() {
-        let changes: [fn(&mut Job); 15] = [
-            |job| job.argv = vec!["printf%s".into()],
-            |job| job.environment.push("A=".into()),
-            |job| job.directory = "/".into(),
-            |job| job.umask = 0o77,
-            |job| job.nice = 1,
-            |job| job.limits[0].soft = None,
-            |job| job.limits.clear(),
-            |job| job.ignored_signals.clear(),
-            |job| job.descriptors[2] = Descriptor::Pipe,
-            |job| job.queue = "wait".into(),
-            |job| job.hosts.push("gold".into()),
-            |job| job.home = "bluefish".into(),
-            |job| job.submit_key = "l".into(),
-            |job| job.tee = Some("/log".into()),
-            |job| job.spill = Some(1 << 30),
+        let batch = |job: &mut Job, change: fn(&mut Batch)| change(job.batch.get_or_insert_default());
+        let content = || Some(Content { sha256: "0".into(), bytes: 1 });
+        let changes: [&dyn Fn(&mut Job); 25] = [
+            &|job: &mut Job| job.argv = vec!["printf%s".into()],
+            &|job: &mut Job| job.environment.push("A=".into()),
+            &|job: &mut Job| job.directory = "/".into(),
+            &|job: &mut Job| job.umask = 0o77,
+            &|job: &mut Job| job.nice = 1,
+            &|job: &mut Job| job.limits[0].soft = None,
+            &|job: &mut Job| job.limits.clear(),
+            &|job: &mut Job| job.ignored_signals.clear(),
+            &|job: &mut Job| job.descriptors[2] = Descriptor::Pipe,
+            &|job: &mut Job| job.queue = "wait".into(),
+            &|job: &mut Job| job.hosts.push("gold".into()),
+            &|job: &mut Job| job.home = "bluefish".into(),
+            &|job: &mut Job| job.submit_key = "l".into(),
+            &|job: &mut Job| job.tee = Some("/log".into()),
+            &|job: &mut Job| job.spill = Some(1 << 30),
+            &|job: &mut Job| job.batch = Some(Batch::default()),
+            &|job: &mut Job| batch(job, |batch| batch.restartable = true),
+            &|job: &mut Job| batch(job, |batch| batch.retries = 1),
+            &|job: &mut Job| batch(job, |batch| batch.backoff_s = 1),
+            &|job: &mut Job| job.batch = Some(Batch { stdin: content(), ..Batch::default() }),
+            &|job: &mut Job| job.batch = Some(Batch { data: content(), ..Batch::default() }),
+            &|job: &mut Job| batch(job, |batch| batch.stdout = Some("o".into())),
+            &|job: &mut Job| batch(job, |batch| batch.stderr = Some("o".into())),
+            &|job: &mut Job| {
+                batch(job, |batch| batch.variants.push(Variant { os: "a".into(), arch: "b".into(), argv: vec![] }))
+            },
+            &|job: &mut Job| batch(job, |batch| batch.rq_variables = true),
         ];
         let mut seen = std::collections::BTreeSet::from([job().digest()]);
         for change in changes {

@@ -104,6 +104,7 @@ impl Host {
             submit_key: "k".into(),
             tee: None,
             spill: None,
+            batch: None,
         }
     }
 

@@ -170,6 +170,7 @@ fn job(argv: &[&str]) -> Job {
         submit_key: "key".into(),
         tee: None,
         spill: None,
+        batch: None,
     }
 }
 
