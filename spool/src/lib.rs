@@ -131,5 +131,6 @@
 pub mod home;
 pub mod hosted;
 mod id;
+pub mod query;
 
 pub use id::{Attempt, BadId, JobId, LARGEST, SpoolId};
