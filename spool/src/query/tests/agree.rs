@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+use wire::ByteString;
 use wire::batch::JobRow;
 
 use super::super::Query;
@@ -18,6 +19,17 @@ proptest! {
         let database = Database::of(&rows);
         for text in queries {
             agree(&text, &good(&text), &rows, &database)?;
+        }
+    }
+
+    /// Directories may be anything; brackets, broken UTF-8 and zeros are where the two could differ.
+    #[test]
+    fn patterns_fit_what_they_fit_for_sqlite(samples in vec(samples::directory_and_pattern(), 1..20)) {
+        for (directory, pattern) in samples {
+            let row = JobRow { id: 1, directory: ByteString(directory), ..JobRow::default() };
+            let rows = [row];
+            let text = format!("directory=~{pattern}");
+            agree(&text, &good(&text), &rows, &Database::of(&rows))?;
         }
     }
 

@@ -148,8 +148,26 @@ fn text() -> impl Strategy<Value = String> {
 
 /// Not always UTF-8.
 fn directory() -> impl Strategy<Value = Vec<u8>> {
-    let byte = select(b"/ab[]*?\x80\xbf\xc3\xa9\xe2\x82\xac\xed\xa0\xf0\x9f\xff\xfe\xc0".to_vec());
+    let byte = select(b"/ab[]*?\0\x80\xbf\xc3\xa9\xe2\x82\xac\xed\xa0\xf0\x9f\xff\xfe\xc0".to_vec());
     prop_oneof![text().prop_map(String::into_bytes), vec(byte, 0..8)]
+}
+
+/// A directory and a pattern for about the same: most characters as they are, some as `?`, `*` or left out.
+pub fn directory_and_pattern() -> impl Strategy<Value = (Vec<u8>, String)> {
+    (directory(), vec(0..10_u8, 8)).prop_map(|(directory, edits)| {
+        let readable = String::from_utf8_lossy(&directory).into_owned();
+        let edited = readable.chars().zip(edits.into_iter().cycle()).map(|(c, edit)| match edit {
+            _ if c.is_control() => "?".to_owned(),
+            0 => "*".to_owned(),
+            1 => "?".to_owned(),
+            2 => format!("{c}*"),
+            3 => String::new(),
+            4 => "\u{fffd}".to_owned(),
+            _ => c.to_string(),
+        });
+        let pattern = edited.collect::<String>();
+        (directory, format!("'{}'", pattern.replace('\'', "''")))
+    })
 }
 
 /// In quotes, as somebody who is careful would write it.
