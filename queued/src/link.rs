@@ -9,9 +9,12 @@ use std::io;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use wire::ByteString;
 use wire::api::{Refusal, SessionRow};
+use wire::batch::{OutputStream, Wishes};
 use wire::identity::{Certificate, Warrant};
 use wire::job::Job;
+use wire::session::End;
 
 /// From the daemon.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +49,123 @@ pub enum ToRunner {
     },
     /// A new listening socket in place of the old one, whose path was deleted; it rides along.
     Listen,
+    /// Check this attempt of a batch job and make a leader ready for it. Answered by `Prepared`.
+    PrepareAttempt(Box<PrepareAttempt>),
+    /// Start the attempt that was prepared: it is written down. Answered by words about it.
+    Release(AttemptKey),
+    /// Nobody will release this attempt.
+    Withdraw(AttemptKey),
+    /// Its end is on disk: its leader may leave, and nothing is told of it again.
+    Settle(AttemptKey),
+    /// End it: TERM to its whole tree, after the grace KILL.
+    Stop {
+        /// Which.
+        key: AttemptKey,
+        /// Milliseconds.
+        grace_ms: u64,
+    },
+    /// Send a signal to its process group.
+    SignalAttempt {
+        /// Which.
+        key: AttemptKey,
+        /// The signal's name without `SIG`.
+        signal: String,
+    },
+    /// Its lease is good for so long from now: frozen at three quarters of it, killed at its end.
+    Lease {
+        /// Which.
+        key: AttemptKey,
+        /// Milliseconds.
+        left_ms: u64,
+    },
+    /// Write a stream of an attempt into the descriptor that rides along, and close it. Answered by
+    /// `Transferred`.
+    ReadOutput {
+        /// Matches question and answer.
+        request: u64,
+        /// Which.
+        key: AttemptKey,
+        /// Which stream.
+        stream: OutputStream,
+        /// From this byte on.
+        offset: u64,
+        /// Go on until the attempt has ended.
+        follow: bool,
+    },
+    /// Append what comes out of the descriptor that rides along to a stream of an attempt that ran on
+    /// another host, and sync it at the end. Answered by `Transferred`, with the file's length.
+    WriteOutput {
+        /// Matches question and answer.
+        request: u64,
+        /// Which.
+        key: AttemptKey,
+        /// Which stream.
+        stream: OutputStream,
+        /// Where it goes on; what the file has beyond it is cut off.
+        offset: u64,
+    },
+    /// How long the streams are that this host has of an attempt. Answered by `Lengths`.
+    AskLengths {
+        /// Matches question and answer.
+        request: u64,
+        /// Which.
+        key: AttemptKey,
+    },
+    /// As `ReadOutput`, of bytes that were put into the spool before a submission.
+    ReadContent {
+        /// Matches question and answer.
+        request: u64,
+        /// Which.
+        sha256: String,
+    },
+    /// As `WriteOutput`, of such bytes; refused when they are not what their name says.
+    WriteContent {
+        /// Matches question and answer.
+        request: u64,
+        /// Which.
+        sha256: String,
+    },
+    /// Whether such bytes are here. Answered by `Transferred` with their number, or an error.
+    AskContent {
+        /// Matches question and answer.
+        request: u64,
+        /// Which.
+        sha256: String,
+    },
+    /// Delete the files of these attempts, slowly.
+    Prune(Vec<AttemptKey>),
+}
+
+/// One attempt of a batch job.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttemptKey {
+    /// The home of the job.
+    pub home: String,
+    /// The job's id there.
+    pub job_id: u64,
+    /// Which attempt, from 1 on.
+    pub attempt: u64,
+}
+
+/// An attempt to be checked and made ready.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PrepareAttempt {
+    /// Matches question and answer.
+    pub request: u64,
+    /// Which attempt.
+    pub key: AttemptKey,
+    /// What to run; `batch` is there.
+    pub job: Job,
+    /// The owner's word for it. Its dates were judged at the submission.
+    pub warrant: Warrant,
+    /// What its variables say besides: name, tags, priority.
+    pub wishes: Wishes,
+    /// When it was submitted, microseconds since 1970.
+    pub submitted_us: i64,
+    /// For a restartable job, how long its first lease is, counted from the release; milliseconds.
+    pub lease_ms: Option<u64>,
+    /// The queue's directory of programs, put in front of PATH.
+    pub bin: Option<ByteString>,
 }
 
 /// A job to be checked and made ready.
@@ -73,6 +193,36 @@ pub enum FromRunner {
         public_key: [u8; 32],
         /// All sessions it holds, for a daemon that remembers nothing.
         sessions: Vec<Held>,
+        /// All attempts of batch jobs that were released and not settled, each with the last word about it.
+        #[serde(default)]
+        attempts: Vec<(AttemptKey, AttemptWord)>,
+        /// When this runner began, milliseconds since boot: what was accepted later and is not named here
+        /// was never released.
+        #[serde(default)]
+        since_boot_ms: u64,
+    },
+    /// What became of an attempt that was released.
+    Attempt {
+        /// Which.
+        key: AttemptKey,
+        /// What is new.
+        word: AttemptWord,
+    },
+    /// A transfer is over.
+    Transferred {
+        /// The question's number.
+        request: u64,
+        /// How many bytes, or the file's length where that was asked.
+        bytes: u64,
+        /// What went wrong.
+        error: Option<String>,
+    },
+    /// Answer to `AskLengths`.
+    Lengths {
+        /// The question's number.
+        request: u64,
+        /// Of standard output and standard error; none: there is no file.
+        lengths: [Option<u64>; 2],
     },
     /// Answer to `Prepare`.
     Prepared {
@@ -105,6 +255,45 @@ pub enum FromRunner {
         /// How many CPUs it kept busy, on average over its life.
         busy: f64,
     },
+}
+
+/// What a runner knows of an attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptWord {
+    /// The leader was told to start it.
+    Released,
+    /// It runs.
+    Started {
+        /// The job's process group.
+        pid: i32,
+    },
+    /// It was not started, and never will be.
+    NotStarted(Refusal),
+    /// It has ended by itself.
+    Ended {
+        /// How, and what it used.
+        end: End,
+        /// How many processes it left behind; they were killed.
+        left_over: u32,
+        /// Bytes of standard output and standard error that are kept here; none: they went to a file of
+        /// the user's.
+        lengths: [Option<u64>; 2],
+    },
+    /// It was ended by `Stop`, or with its lease, or lost with its leader.
+    Gone(Gone),
+}
+
+/// Why an attempt has no end of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gone {
+    /// It was stopped because somebody asked.
+    Cancelled,
+    /// Its lease was over.
+    LeaseOver,
+    /// Its leader died, and how it ended is not known.
+    Lost,
 }
 
 /// A session that a runner holds.

@@ -169,9 +169,10 @@ impl RunnerLink {
                             let _ = sender.send(sessions);
                         }
                     }
-                    FromRunner::Hello { public_key, sessions } => heard(Word::Hello { public_key, sessions }),
+                    FromRunner::Hello { public_key, sessions, .. } => heard(Word::Hello { public_key, sessions }),
                     FromRunner::Released { session } => heard(Word::Released(session)),
                     FromRunner::Ended { session, busy } => heard(Word::Ended(session, busy)),
+                    FromRunner::Attempt { .. } | FromRunner::Transferred { .. } | FromRunner::Lengths { .. } => {}
                 }
             }
         }

@@ -188,7 +188,12 @@ impl Service {
             return;
         }
         self.shared.set_daemon(Some(writer));
-        self.shared.tell(&FromRunner::Hello { public_key: self.shared.key.public_key(), sessions: self.shared.held() });
+        self.shared.tell(&FromRunner::Hello {
+            public_key: self.shared.key.public_key(),
+            sessions: self.shared.held(),
+            attempts: Vec::new(),
+            since_boot_ms: 0,
+        });
         self.daemon = Some(Daemon { stream, decoder: Decoder::default(), descriptors: Default::default() });
         self.orphaned = None;
     }
@@ -274,6 +279,20 @@ impl Service {
                     }
                 }
             }
+            ToRunner::PrepareAttempt(_)
+            | ToRunner::Release(_)
+            | ToRunner::Withdraw(_)
+            | ToRunner::Settle(_)
+            | ToRunner::Stop { .. }
+            | ToRunner::SignalAttempt { .. }
+            | ToRunner::Lease { .. }
+            | ToRunner::ReadOutput { .. }
+            | ToRunner::WriteOutput { .. }
+            | ToRunner::AskLengths { .. }
+            | ToRunner::ReadContent { .. }
+            | ToRunner::WriteContent { .. }
+            | ToRunner::AskContent { .. }
+            | ToRunner::Prune(_) => {}
         }
     }
 }
