@@ -11,25 +11,35 @@ pub enum Align {
 
 /// Lays `rows` out in columns; the last column is not padded.
 pub fn lay_out(columns: &[Align], rows: &[Vec<String>]) -> String {
+    let widths = widths(columns.len(), rows);
+    rows.iter().map(|row| line(columns, &widths, row) + "\n").collect()
+}
+
+/// How wide the widest cell of each column is.
+pub fn widths(columns: usize, rows: &[Vec<String>]) -> Vec<usize> {
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths = (0..columns.len()).map(|column| width(column).unwrap_or(0)).collect::<Vec<_>>();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            if column > 0 {
-                line.push_str("  ");
-            }
-            let width = widths[column];
-            match columns[column] {
-                Align::Left => line.push_str(&format!("{cell:<width$}")),
-                Align::Right => line.push_str(&format!("{cell:>width$}")),
-            }
+    (0..columns).map(|column| width(column).unwrap_or(0)).collect()
+}
+
+/// One row, without the end of the line; a cell that is wider than its column pushes those behind it.
+pub fn line(columns: &[Align], widths: &[usize], cells: &[String]) -> String {
+    let mut line = String::new();
+    for (column, cell) in cells.iter().enumerate() {
+        if column > 0 {
+            line.push_str("  ");
         }
-        text.push_str(line.trim_end());
-        text.push('\n');
+        line.push_str(&padded(cell, columns[column], widths[column]));
     }
-    text
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// A cell as wide as its column.
+pub fn padded(cell: &str, align: Align, width: usize) -> String {
+    match align {
+        Align::Left => format!("{cell:<width$}"),
+        Align::Right => format!("{cell:>width$}"),
+    }
 }
 
 #[cfg(test)]
