@@ -22,6 +22,8 @@ mod input;
 mod insertions;
 mod job;
 mod job_control;
+#[allow(dead_code)]
+mod job_table;
 mod listing;
 mod modes;
 mod newlines;
