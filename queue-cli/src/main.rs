@@ -24,6 +24,8 @@ mod job;
 mod job_control;
 #[allow(dead_code)]
 mod job_table;
+#[allow(dead_code)]
+mod keepalive;
 mod listing;
 mod modes;
 mod newlines;
