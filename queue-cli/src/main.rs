@@ -27,6 +27,8 @@ mod job_table;
 #[allow(dead_code)]
 mod keepalive;
 mod listing;
+#[allow(dead_code)]
+mod mailbox;
 mod modes;
 mod newlines;
 mod notice;
