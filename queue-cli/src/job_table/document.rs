@@ -96,20 +96,31 @@ struct Careful {
     between: &'static str,
 }
 
+impl Careful {
+    fn mark<W: ?Sized + Write>(&self, writer: &mut W, mark: &[u8]) -> io::Result<()> {
+        writer.write_all(mark)?;
+        writer.write_all(self.between.as_bytes())
+    }
+}
+
 impl Formatter for Careful {
     fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { write!(writer, ",{}", self.between) }
+        if first { Ok(()) } else { self.mark(writer, b",") }
     }
 
     fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { write!(writer, ",{}", self.between) }
+        if first { Ok(()) } else { self.mark(writer, b",") }
     }
 
     fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        write!(writer, ":{}", self.between)
+        self.mark(writer, b":")
     }
 
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        // Nearly all are, in lists of a million.
+        if fragment.bytes().all(|byte| byte < b'\x7f') {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some((place, letter)) = rest.char_indices().find(|(_, letter)| is_strange(*letter)) {
             // All of these have four hexadecimal digits.
