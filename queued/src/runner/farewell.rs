@@ -34,8 +34,7 @@ pub fn see_off(mut link: Link<Socket>, mut endpoint: Endpoint) {
 
 /// Tells a client from the network why its session is not here.
 pub fn turn_away(shared: &Arc<Shared>, stream: TcpStream, why: &str) {
-    let config = shared.tls.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-    if let Some(Ok(link)) = config.map(|config| secured(stream, config)) {
+    if let Some(Ok(link)) = shared.tls_config().map(|config| secured(stream, config)) {
         refuse(link, why);
     }
 }

@@ -236,9 +236,7 @@ impl Service {
 
     fn obey(&mut self, message: ToRunner, descriptor: Option<OwnedFd>) {
         match message {
-            ToRunner::Hello { host } => {
-                *self.shared.host.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = host;
-            }
+            ToRunner::Hello { host } => self.shared.set_host_name(host),
             ToRunner::Certificate(certificate) => certified(&self.shared, &certificate),
             ToRunner::Prepare(prepare) => {
                 // When its job starts, a leader is made ready for the next.
@@ -303,9 +301,7 @@ fn certified(shared: &Shared, certificate: &Certificate) {
         .trust()
         .and_then(|trust| Ok(tls::server_config(&trust, &shared.key, certificate, &[Kind::Client], &[])?));
     match made {
-        Ok(config) => {
-            *shared.tls.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(config);
-        }
+        Ok(config) => shared.set_tls_config(config),
         Err(error) => eprintln!("queue-runner: the certificate is of no use: {error:#}"),
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -30,11 +30,11 @@ pub struct Shared {
     /// This runner's key for TLS.
     pub key: SecretKey,
     /// Ends TLS; absent until the daemon has brought the certificate.
-    pub tls: RwLock<Option<Arc<ServerConfig>>>,
+    tls: RwLock<Option<Arc<ServerConfig>>>,
     /// Sessions that were not released in time.
     pub given_away: GivenAway,
     /// The host's name, as the daemon said.
-    pub host: RwLock<String>,
+    host: RwLock<String>,
     trust: Mutex<Option<(Stamp, Trust)>>,
     daemon: Mutex<Option<UnixStream>>,
     sessions: Mutex<HashMap<String, Handle>>,
@@ -110,6 +110,26 @@ impl Shared {
         let trust: Trust = text.trim().parse().map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
         *known = Some((stamp, trust.clone()));
         Ok(trust)
+    }
+
+    /// The host's name, as the daemon said; empty before that.
+    pub fn host_name(&self) -> String {
+        self.host.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The daemon has said the host's name.
+    pub fn set_host_name(&self, name: String) {
+        *self.host.write().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+
+    /// What ends TLS; `None` until there is a certificate.
+    pub fn tls_config(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends TLS like this from now on.
+    pub fn set_tls_config(&self, config: Arc<ServerConfig>) {
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = Some(config);
     }
 
     /// Puts the new way to the daemon in force.
@@ -236,7 +256,7 @@ impl Shared {
 
     /// All sessions whose jobs have started, as their owner is told of them.
     pub fn rows(&self) -> Vec<SessionRow> {
-        let host = self.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let host = self.host_name();
         lock(&self.sessions).values().filter_map(|handle| handle.row(&host)).collect()
     }
 
@@ -261,7 +281,7 @@ impl Drop for Registered {
 
 /// A panic in one session's thread must not take the others with it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Connections on their way to one session at the same time.

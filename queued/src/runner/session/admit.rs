@@ -104,7 +104,7 @@ impl Session {
     /// The host where another client of the same user is; else why it is not believed.
     fn comes_from(&self, whose: Option<&Verified>) -> Result<String, String> {
         let Some(verified) = whose else {
-            return Ok(self.shared.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone());
+            return Ok(self.shared.host_name());
         };
         verified.at(now_unix()).map_err(|error| format!("the certificate is refused: {error}"))?;
         // In personal mode whoever holds the authority is the owner, whatever the name.
@@ -133,7 +133,7 @@ impl Session {
         let Entered { link, hello, early, handed, whose } = entered;
         let from = match whose {
             Some(verified) => verified.identity.host,
-            None => self.shared.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone(),
+            None => self.shared.host_name(),
         };
         if !handed.is_empty() {
             self.handed = handed;

@@ -66,7 +66,7 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
 
 /// Checks a job and makes its leader ready.
 fn open(shared: &Shared, prepare: Prepare) -> Result<(Assignment, LeaderLink), Refusal> {
-    let host = shared.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+    let host = shared.host_name();
     let failed = |message: String| Refusal { kind: RefusalKind::Failed, message };
     let trust = shared.trust().map_err(|error| failed(format!("{error:#}")))?;
     let place = &shared.options.place;
@@ -224,8 +224,7 @@ impl Session {
             }
             Arrival::Local { stream, handed } => self.entrance.local(stream, handed),
             Arrival::Remote(stream) => {
-                let config = self.shared.tls.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-                if let Some(config) = config {
+                if let Some(config) = self.shared.tls_config() {
                     self.entrance.remote(stream, config);
                 }
             }
