@@ -1,5 +1,7 @@
 //! The wire's words for what the kernel offers, and back.
 
+use std::io;
+
 use nix::errno::Errno;
 use wire::api::{Refusal, RefusalKind};
 use wire::session::{End, Outcome, Usage};
@@ -43,5 +45,31 @@ pub fn failure(stage: u8, errno: i32) -> Refusal {
         _ => RefusalKind::Failed,
     };
     let what = sys::postfork::Stage::from_number(stage).map_or_else(|| "start".to_owned(), |stage| stage.to_string());
-    Refusal { kind, message: format!("cannot start the job: {what}: {}", error.desc().to_lowercase()) }
+    Refusal { kind, message: format!("cannot start the job: {what}: {}", words(&error.into())) }
+}
+
+/// The kernel's words for an error, in the middle of a sentence.
+pub fn words(error: &io::Error) -> String {
+    let text = match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_owned(),
+        None => error.kind().to_string(),
+    };
+    let mut letters = text.chars();
+    match (letters.next(), letters.clone().next()) {
+        // "I/O error" and the like keep their capital.
+        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_read_like_a_part_of_a_sentence() {
+        assert_eq!(words(&Errno::ENOENT.into()), "no such file or directory");
+        assert_eq!(words(&Errno::EIO.into()), "I/O error");
+        assert_eq!(words(&io::ErrorKind::IsADirectory.into()), "is a directory");
+    }
 }

@@ -14,6 +14,7 @@ use wire::job::{Descriptor, Job};
 
 use crate::leader::Assignment;
 use crate::link::Prepare;
+use crate::runner::convert::words;
 use crate::runner::tee::Tee;
 
 /// The assignment for a job that may run here, else the refusal.
@@ -96,9 +97,9 @@ fn enter(job: &Job) -> Result<(), Refusal> {
         Ok(found) if !found.is_dir() => "it is not a directory".to_owned(),
         Ok(_) => match access(directory, AccessFlags::X_OK) {
             Ok(()) => return Ok(()),
-            Err(error) => words(error),
+            Err(error) => words(&error.into()),
         },
-        Err(error) => words(Errno::from_raw(error.raw_os_error().unwrap_or(0))),
+        Err(error) => words(&error),
     };
     Err(refusal(RefusalKind::NoDirectory, format!("cannot enter {shown}: {why}")))
 }
@@ -119,7 +120,7 @@ fn find(job: &Job) -> Result<PathBuf, Refusal> {
     Err(match forbidden {
         Some((path, error)) => refusal(
             RefusalKind::NotExecutable,
-            format!("cannot execute {}: {}", ByteString::from(path.into_os_string()).display(), words(error)),
+            format!("cannot execute {}: {}", ByteString::from(path.into_os_string()).display(), words(&error.into())),
         ),
         None => refusal(RefusalKind::NotFound, format!("{shown}: command not found")),
     })
@@ -148,10 +149,4 @@ fn executable(path: &Path) -> Result<(), Errno> {
         return Err(Errno::EISDIR);
     }
     access(text.as_c_str(), AccessFlags::X_OK)
-}
-
-fn words(error: Errno) -> String {
-    let text = error.desc().to_owned();
-    let mut letters = text.chars();
-    letters.next().map_or(text.clone(), |first| first.to_lowercase().chain(letters).collect())
 }

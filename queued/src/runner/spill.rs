@@ -9,6 +9,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use wire::session::{Endpoint, Stream};
 
+use super::convert::words;
+
 /// The file of one pipe.
 #[derive(Default)]
 pub struct Spill {
@@ -49,10 +51,7 @@ impl Spill {
             }
             Err(error) => {
                 self.most = 0;
-                let why = error.raw_os_error().map_or_else(
-                    || error.kind().to_string(),
-                    |number| nix::errno::Errno::from_raw(number).desc().to_lowercase(),
-                );
+                let why = words(&error);
                 self.failure = Some(format!("cannot write what nobody reads aside (--spill): {why}; the job waits"));
                 false
             }

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use wire::ByteString;
 use wire::job::Job;
 
+use super::convert::words;
+
 /// The copy of one session's output.
 #[derive(Default)]
 pub struct Tee {
@@ -86,10 +88,7 @@ fn create(path: &Path, umask: u32, goes_on: bool) -> io::Result<File> {
 
 fn sentence(path: &Path, error: &io::Error) -> String {
     let shown = ByteString::from(path.as_os_str().to_owned());
-    let why = error
-        .raw_os_error()
-        .map_or_else(|| error.kind().to_string(), |number| nix::errno::Errno::from_raw(number).desc().to_lowercase());
-    format!("cannot write {} (--tee): {why}", shown.display())
+    format!("cannot write {} (--tee): {}", shown.display(), words(error))
 }
 
 #[cfg(test)]
