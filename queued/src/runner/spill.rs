@@ -1,13 +1,14 @@
 //! `--spill`: where a pipe's output goes while nobody takes it and its window is full, so that the job
 //! need not wait: a file without a name, on the job's host, of bounded length.
 //!
-//! It dies with the runner; what was in it is then a gap that the client names like any other.
+//! It dies with the runner; what was in it is then a gap that the client names like any other. So is
+//! what a broken disk does not give back.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
-use wire::session::{Endpoint, Stream};
+use wire::session::{Control, Endpoint, Gap, Stream};
 
 use super::convert::words;
 
@@ -21,6 +22,8 @@ pub struct Spill {
     written: u64,
     /// What could not be put into the file although it was read already.
     kept: Vec<u8>,
+    /// What the disk did not give back and the client was not told of yet.
+    lost: u64,
     /// The job has closed the pipe.
     ended: bool,
     failure: Option<String>,
@@ -34,7 +37,7 @@ impl Spill {
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.read == self.written && self.kept.is_empty()
+        self.read == self.written && self.kept.is_empty() && self.lost == 0
     }
 
     /// Whether it takes more.
@@ -84,14 +87,24 @@ impl Spill {
         while self.read < self.written && endpoint.has_room(stream) {
             let room = endpoint.room(stream);
             let most = usize::try_from(self.written - self.read).map_or(room.len(), |left| left.min(room.len()));
-            let Some(Ok(count @ 1..)) = self.file.as_ref().map(|file| file.read_at(&mut room[..most], self.read))
-            else {
-                // A file that we hold open and have written gives its bytes back, or the disk is broken:
-                // then they are lost, and an end that says otherwise must not come.
-                return;
+            let Some(file) = &self.file else {
+                break;
             };
-            endpoint.filled(stream, count);
-            self.read += count as u64;
+            match read_some(file, &mut room[..most], self.read) {
+                Ok(count) => {
+                    endpoint.filled(stream, count);
+                    self.read += count as u64;
+                }
+                Err(error) => self.lose(&error),
+            }
+        }
+        if self.lost > 0 {
+            // Without room for this word nothing moves on: an end that says otherwise must not come.
+            let gap = Control::Gap(Gap { stream, bytes: Some(self.lost) });
+            if endpoint.control(&gap).is_err() {
+                return;
+            }
+            self.lost = 0;
         }
         while self.read == self.written && !self.kept.is_empty() && endpoint.has_room(stream) {
             let room = endpoint.room(stream);
@@ -109,9 +122,31 @@ impl Spill {
         }
     }
 
+    /// A file that we hold open and have written gives its bytes back, or the disk is broken: then all
+    /// that is left in it is lost, and no more is entrusted to it.
+    fn lose(&mut self, error: &io::Error) {
+        self.lost += self.written - self.read;
+        self.read = self.written;
+        self.most = 0;
+        let why = words(error);
+        self.failure =
+            Some(format!("cannot read what was written aside (--spill): {why}; it is lost, and the job waits"));
+    }
+
     /// Why it takes no more, once.
     pub fn take_failure(&mut self) -> Option<String> {
         self.failure.take()
+    }
+}
+
+/// Reads what is there, which is something.
+fn read_some(file: &File, room: &mut [u8], at: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(room, at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 
@@ -126,7 +161,7 @@ fn nameless() -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use wire::session::Side;
+    use wire::session::{Event, HelloKind, Side};
 
     use super::*;
 
@@ -146,6 +181,59 @@ mod tests {
         assert!(spill.is_empty());
         // All of it, and the end is one more.
         assert_eq!(endpoint.unacknowledged(Stream::Stdout), whole.len() as u64 - Stream::Stdout.window() as u64 + 1);
+    }
+
+    /// All that a client hears of a session that begins.
+    fn heard(runner: &mut Endpoint) -> (Vec<u8>, Vec<Control>, bool) {
+        let mut client = Endpoint::new(Side::Client);
+        client.connect("one", HelloKind::Start, 0);
+        runner.connect("one", HelloKind::Start, 0);
+        let (mut bytes, mut controls, mut ended) = (Vec::new(), Vec::new(), false);
+        while client.wants_transmit() || runner.wants_transmit() {
+            while let Some(frame) = client.transmit() {
+                let all = [&frame.header[..], frame.payload].concat();
+                let mut rest = &all[..];
+                while runner.receive(&mut rest).expect("a client of ours").is_some() {}
+            }
+            while let Some(frame) = runner.transmit() {
+                let all = [&frame.header[..], frame.payload].concat();
+                let mut rest = &all[..];
+                while let Some(event) = client.receive(&mut rest).expect("a runner of ours") {
+                    match event {
+                        Event::Data { stream, bytes: data } => {
+                            bytes.extend_from_slice(data);
+                            client.consumed(stream, data.len());
+                        }
+                        Event::Control(control) => controls.push(control),
+                        Event::Eof(_) => ended = true,
+                        _ => {}
+                    }
+                }
+            }
+        }
+        (bytes, controls, ended)
+    }
+
+    /// A disk that took bytes and does not give them back left the session draining for ever.
+    #[test]
+    fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
+        let file = File::options().write(true).open("/dev/null").expect("there is one");
+        let mut spill = Spill { most: 1 << 20, file: Some(file), ..Spill::default() };
+        let mut endpoint = Endpoint::new(Side::Runner);
+        assert!(spill.put(&[b'x'; 1000]));
+        spill.keep(b"kept, and more".to_vec(), 4);
+        spill.end();
+        // The client acknowledges nothing: there is no room even for the word.
+        while endpoint.control(&Control::Continued).is_ok() {}
+        spill.move_on(Stream::Stdout, &mut endpoint);
+        assert!(!spill.is_empty(), "an end must not come before it was said what is missing");
+        assert_eq!(endpoint.unacknowledged(Stream::Stdout), 0);
+        let mut endpoint = Endpoint::new(Side::Runner);
+        spill.move_on(Stream::Stdout, &mut endpoint);
+        assert!(spill.is_empty() && !spill.has_room());
+        assert!(spill.take_failure().is_some_and(|line| line.contains("cannot read") && line.contains("bad file")));
+        let gap = Control::Gap(Gap { stream: Stream::Stdout, bytes: Some(1000) });
+        assert_eq!(heard(&mut endpoint), (b"kept".to_vec(), vec![gap], true));
     }
 
     #[test]
