@@ -15,6 +15,33 @@ struct Shown {
     row: u16,
     /// When its seconds are to be counted on.
     next: Instant,
+    /// What it was written upon first.
+    ground: Ground,
+}
+
+/// What the line is written upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ground {
+    /// Rows and columns of the terminal.
+    pub size: (u16, u16),
+    /// How much of the job's output the terminal has taken.
+    pub taken: u64,
+    /// How much has come in; the terminal is given the rest behind the line.
+    pub received: u64,
+}
+
+/// What is to be written to the terminal.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stroke {
+    /// The line.
+    Line(String),
+    /// Nothing in its place.
+    Gone {
+        /// What clears it.
+        text: String,
+        /// Whether nothing can have moved it: no output of the job's, no change of size.
+        stood_still: bool,
+    },
 }
 
 impl Notice {
@@ -34,14 +61,17 @@ impl Notice {
         host: &str,
         silent_since: Option<Instant>,
         now: Instant,
-        (rows, columns): (u16, u16),
-    ) -> Option<String> {
+        ground: Ground,
+    ) -> Option<Stroke> {
         let Some(since) = silent_since else {
-            return self.shown.take().map(|shown| at_row(shown.row, ""));
+            let shown = self.shown.take()?;
+            let stood_still = shown.ground.size == ground.size && shown.ground.taken == ground.received;
+            return Some(Stroke::Gone { text: at_row(shown.row, ""), stood_still });
         };
         if self.deadline(silent_since).is_some_and(|deadline| deadline > now) {
             return None;
         }
+        let (rows, columns) = ground.size;
         if rows == 0 || columns < 2 {
             return None;
         }
@@ -53,8 +83,9 @@ impl Notice {
         );
         let text = text.chars().take(usize::from(columns) - 1).collect::<String>();
         // After a change of size the old line is wherever the terminal has moved it.
-        self.shown = Some(Shown { row: rows, next: now + STEP });
-        Some(at_row(rows, &text))
+        let first = self.shown.as_ref().map_or(ground, |shown| shown.ground);
+        self.shown = Some(Shown { row: rows, next: now + STEP, ground: first });
+        Some(Stroke::Line(at_row(rows, &text)))
     }
 }
 
@@ -79,31 +110,67 @@ const STEP: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
 
+    const GROUND: Ground = Ground { size: (24, 80), taken: 100, received: 100 };
+
+    fn line(stroke: Option<Stroke>) -> String {
+        match stroke {
+            Some(Stroke::Line(text)) => text,
+            other => panic!("{other:?} is not the line"),
+        }
+    }
+
     #[test]
     fn the_line_comes_after_two_seconds_counts_and_goes() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut notice = Notice::default();
-        let mut update = |since, now| notice.update("bluefish", since, now, (24, 80));
+        let mut update = |since, now| notice.update("bluefish", since, now, GROUND);
         assert_eq!(update(None, at(0)), None);
         assert_eq!(update(Some(start), at(1_900)), None);
-        let first = update(Some(start), at(2_000)).expect("two seconds have passed");
+        let first = line(update(Some(start), at(2_000)));
         assert!(first.starts_with("\x1b7\x1b[24;1H") && first.ends_with("\x1b8"), "{first:?}");
         assert!(first.contains("no contact with bluefish for 2 s;"), "{first:?}");
         assert_eq!(update(Some(start), at(2_500)), None);
-        let later = update(Some(start), at(62_000)).expect("it counts");
+        let later = line(update(Some(start), at(62_000)));
         assert!(later.contains("for 1 min 2 s;"), "{later:?}");
-        assert_eq!(update(None, at(62_100)).as_deref(), Some("\x1b7\x1b[24;1H\x1b[0m\x1b[2K\x1b8"));
+        let text = "\x1b7\x1b[24;1H\x1b[0m\x1b[2K\x1b8".to_owned();
+        assert_eq!(update(None, at(62_100)), Some(Stroke::Gone { text, stood_still: true }));
         assert_eq!(update(None, at(62_200)), None);
+    }
+
+    /// Whether the line stood still on grounds that changed like this.
+    fn stood_still(grounds: &[Ground]) -> bool {
+        let (start, mut notice) = (Instant::now(), Notice::default());
+        let (last, before) = grounds.split_last().expect("there are some");
+        for (second, ground) in (2..).zip(before) {
+            line(notice.update("bluefish", Some(start), start + STEP * second, *ground));
+        }
+        match notice.update("bluefish", None, start + PATIENCE * 9, *last) {
+            Some(Stroke::Gone { stood_still, .. }) => stood_still,
+            other => panic!("{other:?} does not clear the line"),
+        }
+    }
+
+    #[test]
+    fn output_and_sizes_that_changed_under_the_line_have_moved_it() {
+        let more = Ground { taken: 101, received: 101, ..GROUND };
+        let kept = Ground { received: 101, ..GROUND };
+        let wide = Ground { size: (24, 81), ..GROUND };
+        assert!(stood_still(&[GROUND, GROUND, GROUND]));
+        assert!(!stood_still(&[GROUND, more]), "it came while the line stood");
+        assert!(!stood_still(&[GROUND, more, more]), "it came before the line was written anew");
+        assert!(!stood_still(&[GROUND, kept]), "it comes as soon as the terminal takes it");
+        assert!(!stood_still(&[kept, more]), "it waited behind the line");
+        assert!(!stood_still(&[GROUND, wide, wide]));
     }
 
     #[test]
     fn a_narrow_terminal_gets_a_line_that_does_not_wrap() {
         let now = Instant::now();
-        let text = Notice::default().update("bluefish", Some(now), now + PATIENCE, (5, 20));
-        assert!(
-            text.is_some_and(|text| text.contains("[queue: no contact\x1b8") || text.contains("[queue: no contact "))
-        );
-        assert_eq!(Notice::default().update("b", Some(now), now + PATIENCE, (0, 0)), None);
+        let narrow = Ground { size: (5, 20), ..GROUND };
+        let text = line(Notice::default().update("bluefish", Some(now), now + PATIENCE, narrow));
+        assert!(text.contains("[queue: no contact\x1b8") || text.contains("[queue: no contact "), "{text:?}");
+        let none = Ground { size: (0, 0), ..GROUND };
+        assert_eq!(Notice::default().update("b", Some(now), now + PATIENCE, none), None);
     }
 }

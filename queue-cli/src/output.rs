@@ -109,6 +109,11 @@ impl Output {
         }
     }
 
+    /// The place in the tty's stream up to which the terminal has taken it.
+    pub fn taken_by_tty(&self) -> u64 {
+        self.insertions.place(0)
+    }
+
     /// The place in the tty's stream behind all that has come in.
     pub fn end_of_tty(&self, endpoint: &Endpoint) -> u64 {
         self.insertions.place(endpoint.kept(Stream::Tty).len())

@@ -27,7 +27,7 @@ use crate::failure::{Failure, printable, words};
 use crate::input::{Input, Keys};
 use crate::job_control::{Grant, received};
 use crate::modes::Plan;
-use crate::notice::Notice;
+use crate::notice::{Ground, Notice, Stroke};
 use crate::output::Output;
 use crate::terminal::Terminal;
 use gaps::Gaps;
@@ -231,12 +231,18 @@ impl Session {
         let silent = self.silence_to_show();
         if self.notice.deadline(silent).is_some_and(|deadline| deadline <= now) {
             let size = self.terminal.as_ref().and_then(Terminal::size).unwrap_or_default();
-            let size = (size.rows, size.columns);
-            if let Some(text) = self.notice.update(&self.connection.host, silent, now, size) {
-                self.output.draw_on_tty(text.as_bytes());
-                if silent.is_none() {
-                    self.say(Control::Repaint);
+            let ground = Ground {
+                size: (size.rows, size.columns),
+                taken: self.output.taken_by_tty(),
+                received: self.output.end_of_tty(&self.endpoint),
+            };
+            match self.notice.update(&self.connection.host, silent, now, ground) {
+                Some(Stroke::Line(text)) => self.output.draw_on_tty(text.as_bytes()),
+                Some(Stroke::Gone { text, stood_still }) => {
+                    self.output.draw_on_tty(text.as_bytes());
+                    self.say(if stood_still { Control::RepaintLine } else { Control::Repaint });
                 }
+                None => {}
             }
         }
         if let Some(ending) = self.let_in.as_ref().and_then(|let_in| let_in.failed(&self.connection)) {

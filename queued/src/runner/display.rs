@@ -29,7 +29,7 @@ pub struct Display {
     screen: Option<Screen>,
     /// Whether output was forgotten since a client saw all of it.
     forgotten: bool,
-    /// Whether nothing was ever written, so that only a line of the client's own can stand there.
+    /// Whether the client that is there has got all output, and none came since it has.
     quiet: bool,
     /// What it is to be shown as soon as there is room for it.
     repaint: Option<Repaint>,
@@ -69,16 +69,13 @@ impl Display {
 
     /// The client is back. What it has to be shown after output was forgotten.
     pub fn greeted(&mut self, endpoint: &Endpoint) -> Option<Vec<u8>> {
-        // What the client has got since it wrote a line of its own may have moved that line, and came
-        // perhaps by the link before this one.
-        self.quiet &= endpoint.unacknowledged(Stream::Tty) == 0;
+        self.quiet = endpoint.unacknowledged(Stream::Tty) == 0;
         let screen = self.screen.as_ref()?;
         std::mem::take(&mut self.forgotten).then(|| screen.repaint())
     }
 
     /// Another client looks at the terminal from now on, and has seen nothing of it.
     pub fn new_eyes(&mut self) {
-        self.quiet = false;
         self.forgotten = false;
     }
 
@@ -92,10 +89,18 @@ impl Display {
         self.screen.as_ref()
     }
 
-    /// The client has taken a line of its own from the screen. It stood on the last line; output
-    /// that came since may have moved it, or begun in the middle of a sequence.
+    /// Anything may stand where the client shows the screen.
     pub fn ask_for_repaint(&mut self, endpoint: &mut Endpoint) {
-        self.repaint = Some(if self.quiet { Repaint::LastLine } else { Repaint::All });
+        self.repaint = Some(Repaint::All);
+        self.show_repaint(endpoint);
+    }
+
+    /// The client has taken a line of its own from the last line, where it stood since the last output
+    /// that it has got. Output that it has not got yet may move what is left, or begin in the middle of
+    /// a sequence.
+    pub fn ask_for_last_line(&mut self, endpoint: &mut Endpoint) {
+        let alone = self.quiet && self.repaint != Some(Repaint::All);
+        self.repaint = Some(if alone { Repaint::LastLine } else { Repaint::All });
         self.show_repaint(endpoint);
     }
 
@@ -239,6 +244,45 @@ mod tests {
         assert!(display.makes_room(&mut endpoint, Audience::Away, Instant::now()));
         assert!(display.greeted(&endpoint).is_some());
         assert_eq!(display.greeted(&endpoint), None, "once");
+    }
+
+    /// What is on its way to the client after it has asked for its last line, compared with it.
+    fn asks_for_last_line(display: &mut Display, endpoint: &mut Endpoint) -> Repaint {
+        let before = endpoint.unacknowledged(Stream::Tty);
+        display.ask_for_last_line(endpoint);
+        let count = endpoint.unacknowledged(Stream::Tty) - before;
+        let screen = display.screen().expect("there is a terminal");
+        match count {
+            count if count == screen.last_line().len() as u64 => Repaint::LastLine,
+            count if count == screen.repaint().len() as u64 => Repaint::All,
+            count => panic!("neither is {count} bytes long"),
+        }
+    }
+
+    /// Whoever had ever seen output was painted everything.
+    #[test]
+    fn a_line_is_enough_for_a_client_that_has_got_all_output_and_nothing_less_than_all_for_others() {
+        let (mut display, mut endpoint) = (Display::new(Some(&SIZE)), Endpoint::new(Side::Runner));
+        display.feed(b"one\r\ntwo\r\n$ ");
+        assert_eq!(asks_for_last_line(&mut display, &mut endpoint), Repaint::All, "is it there already?");
+        assert!(display.greeted(&endpoint).is_none());
+        assert_eq!(asks_for_last_line(&mut display, &mut endpoint), Repaint::All, "that is still under way");
+        endpoint.discard_oldest(Stream::Tty, Stream::Tty.window());
+        assert!(display.greeted(&endpoint).is_none());
+        assert_eq!(asks_for_last_line(&mut display, &mut endpoint), Repaint::LastLine);
+        display.feed(b"three");
+        assert_eq!(asks_for_last_line(&mut display, &mut endpoint), Repaint::All, "it came since");
+    }
+
+    #[test]
+    fn all_that_was_asked_for_is_painted_though_a_line_is_asked_for_behind() {
+        let (mut display, mut endpoint) = full();
+        endpoint.discard_oldest(Stream::Tty, Stream::Tty.window());
+        assert!(display.greeted(&endpoint).is_none());
+        fill(&mut endpoint);
+        display.ask_for_repaint(&mut endpoint);
+        display.ask_for_last_line(&mut endpoint);
+        assert_eq!(display.repaint, Some(Repaint::All));
     }
 
     #[test]

@@ -111,6 +111,29 @@ fn a_line_under_the_notice_comes_back_although_the_screen_has_scrolled_meanwhile
     assert_eq!(terminal.wait_for_prompt(), 3);
 }
 
+/// After a cut the whole screen came anew, however quiet it had been.
+#[test]
+fn the_line_under_the_notice_comes_back_alone_where_nothing_else_has_come() {
+    let place = Place::other_host();
+    let terminal = place.bash();
+    let job = r#"perl -e '$|=1; system "stty -echo"; print "line $_\n" for 1..30; print "asks> "; <STDIN>; exit 3'"#;
+    place.begin(&terminal, &format!("{} {job}", place.queue("")));
+    terminal.wait_for_line("asks>");
+    let before = terminal.picture();
+    place.demo_cluster(&["cut", "bluefish"]);
+    terminal.type_keys("x");
+    terminal.wait_until("the notice", |picture| picture.last_line().contains(NOTICE));
+    let count = terminal.bytes().len();
+    place.demo_cluster(&["heal", "bluefish"]);
+    let after = terminal.wait_until("the screen", |picture| picture.last_line().starts_with("asks>"));
+    assert_eq!(after, before);
+    let bytes = terminal.bytes();
+    let shown = without_notices(&String::from_utf8_lossy(&bytes[count..]));
+    assert!(!shown.contains("line 30"), "{shown:?}");
+    terminal.type_keys("\r");
+    assert_eq!(terminal.wait_for_prompt(), 3);
+}
+
 #[test]
 fn leaving_works_while_the_link_is_cut() {
     let place = Place::other_host();

@@ -32,8 +32,11 @@ pub enum Control {
     Closed(Stream),
     /// Client: it goes, and the job is to run on until somebody attaches.
     Detach,
-    /// Client: a line of its own stood on the terminal's last line; show what belongs there.
+    /// Client: anything may stand on the terminal; show all of the screen.
     Repaint,
+    /// Client: a line of its own stood on the terminal's last line, and nothing of the job's came
+    /// meanwhile; show what belongs there.
+    RepaintLine,
     /// Runner: the job runs.
     Started,
     /// Runner: the job could not be started; nothing has run.
@@ -159,7 +162,7 @@ pub struct Usage {
 
 impl Control {
     /// Every name that begins a message of this release.
-    const NAMES: [&str; 15] = [
+    const NAMES: [&str; 16] = [
         "start",
         "resize",
         "signal",
@@ -175,6 +178,7 @@ impl Control {
         "notice",
         "gap",
         "end",
+        "repaint_line",
     ];
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -287,11 +291,12 @@ mod tests {
             Control::Notice("a line".into()),
             Control::Gap(Gap { stream: Stream::Tty, bytes: None }),
             Control::End(End { outcome, usage: Usage::default() }),
+            Control::RepaintLine,
         ]
     }
 
     /// The texts that a newer release will have to understand.
-    const GOLDEN: [&str; 15] = [
+    const GOLDEN: [&str; 16] = [
         r#"{"start":{"size":null,"modes":null,"foreground":false}}"#,
         r#"{"resize":{"rows":24,"columns":80,"x_pixels":0,"y_pixels":0}}"#,
         r#"{"signal":"INT"}"#,
@@ -307,6 +312,7 @@ mod tests {
         r#"{"notice":"a line"}"#,
         r#"{"gap":{"stream":"tty","bytes":null}}"#,
         r#"{"end":{"outcome":{"killed":{"signal":"TERM","core":false}},"usage":{"wall_us":0,"user_us":0,"system_us":0,"max_rss_kib":0}}}"#,
+        r#""repaint_line""#,
     ];
 
     #[test]
@@ -338,6 +344,7 @@ mod tests {
                 Control::Notice(_) => 12,
                 Control::Gap(_) => 13,
                 Control::End(_) => 14,
+                Control::RepaintLine => 15,
             };
             assert_eq!(place, expected);
         }

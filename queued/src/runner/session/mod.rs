@@ -301,6 +301,9 @@ impl Session {
             Control::Repaint if matches!(self.phase, Phase::Running) => {
                 self.streams.display.ask_for_repaint(&mut self.endpoint);
             }
+            Control::RepaintLine if matches!(self.phase, Phase::Running) => {
+                self.streams.display.ask_for_last_line(&mut self.endpoint);
+            }
             // The rest is the runner's own to say, or for a release to come.
             _ => {}
         }
