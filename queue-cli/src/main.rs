@@ -8,6 +8,7 @@
 mod account;
 mod arguments;
 mod attach;
+mod batch;
 mod cluster;
 mod connection;
 mod daemon;
@@ -22,18 +23,16 @@ mod input;
 mod insertions;
 mod job;
 mod job_control;
-#[allow(dead_code)]
 mod job_table;
-#[allow(dead_code)]
 mod keepalive;
 mod listing;
-#[allow(dead_code)]
 mod mailbox;
 mod modes;
 mod newlines;
 mod notice;
 mod output;
 mod place;
+mod records;
 mod run;
 mod session;
 mod sessions;
@@ -63,6 +62,10 @@ fn main() {
 fn carry_out(invocation: Invocation) -> Result<Ending, Failure> {
     match invocation {
         Invocation::Run(run) => return run::run(&run),
+        Invocation::Submit(submit) => return batch::submit(&submit),
+        Invocation::Jobs(command) => return batch::run_command(&command),
+        Invocation::Mail { which, delete } => batch::read_mail(which.as_ref(), delete)?,
+        Invocation::Keepalive(action) => keepalive::run(action)?,
         Invocation::Attach { job, view } => return attach::run(job, view),
         Invocation::Sessions(listing) => sessions::run(&Daemon::of_user(), &listing)?,
         Invocation::Hosts(listing) => hosts::run(&Daemon::of_user(), &listing)?,

@@ -6,6 +6,7 @@
 //! kept: they are what refuses a start message that comes late. Of the attempts of one
 //! submission the highest is enough, since a lower one is never placed again.
 
+use serde::{Deserialize, Serialize};
 use wire::session::End;
 
 use crate::home::Report;
@@ -137,7 +138,8 @@ impl Record {
 }
 
 /// Where an attempt stands on its host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Not in the spool.
     Unseen,
@@ -154,7 +156,8 @@ pub enum State {
 }
 
 /// How an attempt ended on its host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// By itself.
     Itself(End),

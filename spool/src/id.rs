@@ -7,8 +7,11 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// The number of a job in its home's spool, as printed by `queue -r`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct JobId(NonZeroU64);
 
 impl JobId {
@@ -38,7 +41,8 @@ impl fmt::Display for JobId {
 }
 
 /// One start of a job, counted from 1 over the job's whole life, resubmits included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct Attempt(NonZeroU64);
 
 impl Attempt {
@@ -74,7 +78,8 @@ impl fmt::Display for Attempt {
 ///
 /// A host whose disk was replaced has another one and so cannot take its ignorance of an
 /// attempt for knowledge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct SpoolId([u8; 16]);
 
 impl SpoolId {
@@ -116,6 +121,48 @@ pub enum BadId {
     /// Not a spool's.
     #[error("{0:?} is no spool id: 32 hexadecimal digits in lower case are expected")]
     Spool(String),
+}
+
+impl TryFrom<u64> for JobId {
+    type Error = BadId;
+
+    fn try_from(number: u64) -> Result<Self, BadId> {
+        Self::new(number)
+    }
+}
+
+impl From<JobId> for u64 {
+    fn from(id: JobId) -> u64 {
+        id.number()
+    }
+}
+
+impl TryFrom<u64> for Attempt {
+    type Error = BadId;
+
+    fn try_from(number: u64) -> Result<Self, BadId> {
+        Self::new(number)
+    }
+}
+
+impl From<Attempt> for u64 {
+    fn from(attempt: Attempt) -> u64 {
+        attempt.number()
+    }
+}
+
+impl TryFrom<String> for SpoolId {
+    type Error = BadId;
+
+    fn try_from(text: String) -> Result<Self, BadId> {
+        text.parse()
+    }
+}
+
+impl From<SpoolId> for String {
+    fn from(id: SpoolId) -> String {
+        id.to_string()
+    }
 }
 
 /// The largest number of a job or an attempt: SQL has signed integers only.

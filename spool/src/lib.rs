@@ -132,5 +132,6 @@ pub mod home;
 pub mod hosted;
 mod id;
 pub mod query;
+pub mod store;
 
 pub use id::{Attempt, BadId, JobId, LARGEST, SpoolId};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::attempts::AttemptTerms;
 use crate::identity::{Certificate, Trust, Warrant};
 use crate::job::{Descriptor, Job};
 use crate::news::{HostRow, OwnRank};
@@ -256,6 +257,9 @@ pub struct ReservationRequest {
     /// When full: remember that this home waits.
     #[serde(default)]
     pub remember: bool,
+    /// For an attempt of a batch job.
+    #[serde(default)]
+    pub attempt: Option<AttemptTerms>,
 }
 
 /// Answer to [`ReservationRequest`].
@@ -268,6 +272,9 @@ pub enum ReservationAnswer {
         session: String,
         /// The host's rank at this instant, before this start.
         rank: OwnRank,
+        /// The host's spool, for an attempt of a batch job.
+        #[serde(default)]
+        spool: Option<String>,
     },
     /// Not here.
     Refused {

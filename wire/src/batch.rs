@@ -335,6 +335,15 @@ pub struct WhyAnswer {
     pub earliest: Option<String>,
 }
 
+/// Answer to `GET /v1/jobs/places`: where things of the user are on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacesAnswer {
+    /// The directory of the files of jobs; what jobs need is put under `content` in it.
+    pub jobs: ByteString,
+    /// The maildir for reports where there is no mailer.
+    pub mail: ByteString,
+}
+
 /// `POST /v1/jobs/output`: answered by the bytes themselves.
 ///
 /// With `follow` the answer ends only when the attempt has ended and all was said; an answer that is cut

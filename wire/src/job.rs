@@ -76,27 +76,7 @@ impl Job {
 
     /// The command as a shell would read it, cut to what a line shows.
     pub fn command_line(&self) -> String {
-        let mut line = String::new();
-        for argument in &self.argv {
-            if line.len() > LONGEST_LINE {
-                break;
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            let text = argument.display();
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(&byte);
-            if !text.is_empty() && text.bytes().all(plain) {
-                line.push_str(&text);
-            } else {
-                line.push_str(&format!("'{}'", text.replace('\'', "'\\''")));
-            }
-        }
-        if line.len() > LONGEST_LINE {
-            line.truncate(line.floor_char_boundary(LONGEST_LINE));
-            line.push('…');
-        }
-        line
+        command_line(&self.argv)
     }
 
     /// SHA-256 over a fixed encoding of all fields: each is preceded by its length (or count)
@@ -157,6 +137,31 @@ impl Job {
         }
         hash.finish()
     }
+}
+
+/// A command as a shell would read it, cut to what a line shows.
+pub fn command_line(argv: &[ByteString]) -> String {
+    let mut line = String::new();
+    for argument in argv {
+        if line.len() > LONGEST_LINE {
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        let text = argument.display();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(&byte);
+        if !text.is_empty() && text.bytes().all(plain) {
+            line.push_str(&text);
+        } else {
+            line.push_str(&format!("'{}'", text.replace('\'', "'\\''")));
+        }
+    }
+    if line.len() > LONGEST_LINE {
+        line.truncate(line.floor_char_boundary(LONGEST_LINE));
+        line.push('…');
+    }
+    line
 }
 
 /// Bytes of a command that are shown.

@@ -6,6 +6,7 @@
 //! The paper is `docs/protocol.md`.
 
 pub mod api;
+pub mod attempts;
 pub mod batch;
 pub mod byte_string;
 pub mod exchange;

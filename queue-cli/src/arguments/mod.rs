@@ -5,6 +5,7 @@
 //! refused with the line that was probably meant, because a word that becomes a subcommand
 //! in the next release must not run as a program in this one.
 
+pub mod batch;
 mod explain;
 mod qsh;
 mod surface;
@@ -28,6 +29,19 @@ use surface::command;
 pub enum Invocation {
     /// Run a command.
     Run(Run),
+    /// `queue -r`, `queue submit`.
+    Submit(Box<batch::Submit>),
+    /// A command about jobs.
+    Jobs(batch::JobCommand),
+    /// `queue mail`.
+    Mail {
+        /// Which; none: a list.
+        which: Option<crate::mailbox::Which>,
+        /// They are to be deleted.
+        delete: bool,
+    },
+    /// `queue keepalive`.
+    Keepalive(crate::keepalive::Action),
     /// `queue hosts`.
     Hosts(Listing),
     /// `queue sessions`.
@@ -107,8 +121,87 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Failure> {
             let listen = init.and_then(|init| init.get_one::<String>("listen").cloned());
             Ok(Invocation::ClusterInit { listen })
         }
-        _ => run(&matches).map(Invocation::Run),
+        Some(("mail", mail)) => {
+            let numbers = mail.get_many::<String>("number").unwrap_or_default();
+            let number = |text: &String| {
+                text.parse().map_err(|_| Failure::usage(format!("queue mail: a number is expected, not \"{text}\"")))
+            };
+            let numbers = numbers.map(number).collect::<Result<Vec<usize>, _>>()?;
+            let delete = mail.get_flag("delete");
+            let which = match (mail.get_flag("all"), numbers.is_empty()) {
+                (true, _) => Some(crate::mailbox::Which::All),
+                (false, false) => Some(crate::mailbox::Which::Numbers(numbers)),
+                (false, true) if delete => {
+                    return Err(Failure::usage("queue mail --delete: which? Say numbers, or --all"));
+                }
+                (false, true) => None,
+            };
+            Ok(Invocation::Mail { which, delete })
+        }
+        Some(("keepalive", keepalive)) => {
+            Ok(Invocation::Keepalive(match keepalive.get_one::<String>("what").map(String::as_str) {
+                Some("install") => crate::keepalive::Action::Install,
+                Some("remove") => crate::keepalive::Action::Remove,
+                _ => crate::keepalive::Action::Print,
+            }))
+        }
+        Some(("submit", submit)) => read_submit(submit).map(|submit| Invocation::Submit(Box::new(submit))),
+        Some((name, command)) if let Some(command) = batch::read_command(name, command)? => {
+            Ok(Invocation::Jobs(command))
+        }
+        _ if matches.get_flag("batch") => batch_of(&matches).map(|submit| Invocation::Submit(Box::new(submit))),
+        _ => {
+            if let Some(option) = batch::given(&matches) {
+                return Err(Failure::usage(format!("--{option} is about batch jobs: say -r too, or queue submit")));
+            }
+            run(&matches).map(Invocation::Run)
+        }
     }
+}
+
+/// `queue -r -- COMMAND`.
+fn batch_of(matches: &ArgMatches) -> Result<batch::Submit, Failure> {
+    let mut run = run(matches)?;
+    let has_queue = matches.get_flag("immediate") || matches.get_one::<String>("queuedir").is_some();
+    if !has_queue {
+        run.queue = "wait".to_owned();
+    }
+    let source = batch::Source::Command(run.command.clone());
+    Ok(batch::Submit { options: batch::read_options(matches)?, run, source, format: None })
+}
+
+/// `queue submit`.
+fn read_submit(matches: &ArgMatches) -> Result<batch::Submit, Failure> {
+    let command = matches.get_many::<OsString>("command").unwrap_or_default().cloned().collect::<Vec<_>>();
+    let source = match (matches.get_one::<OsString>("file"), command.is_empty()) {
+        (Some(_), false) => return Err(Failure::usage("queue submit: a file or a command, not both")),
+        (None, false) => batch::Source::Command(command.clone()),
+        (Some(file), true) if file == "-" => batch::Source::Input,
+        (Some(file), true) => batch::Source::File(PathBuf::from(file)),
+        (None, true) => batch::Source::Input,
+    };
+    let queue = matches.get_one::<String>("queuedir").map_or("wait", String::as_str);
+    let mut environment = Wish::default();
+    for wish in matches.get_many::<OsString>("env").unwrap_or_default() {
+        environment.add(wish)?;
+    }
+    let run = Run {
+        choice: HostChoice::Any,
+        queue: checked_queue(queue)?,
+        pty: Pty::None,
+        on_full: OnFull::Wait,
+        verbose: false,
+        tee: None,
+        spill: None,
+        directory: matches.get_one::<OsString>("chdir").map(PathBuf::from),
+        environment,
+        null_input: false,
+        drains: false,
+        command,
+    };
+    let format = matches.get_one::<String>("format").and_then(|word| crate::records::Format::named(word));
+    let options = batch::BatchOptions { wait: matches.get_flag("wait"), ..batch::read_options(matches)? };
+    Ok(batch::Submit { run, options, source, format })
 }
 
 fn listing(matches: &ArgMatches) -> Listing {
@@ -116,7 +209,7 @@ fn listing(matches: &ArgMatches) -> Listing {
 }
 
 /// `17` or `17@redfish`.
-fn job_name(text: &str) -> Result<JobName, Failure> {
+pub fn job_name(text: &str) -> Result<JobName, Failure> {
     let (id, home) = match text.split_once('@') {
         Some((id, home)) => (id, Some(checked_host(home)?)),
         None => (text, None),
@@ -127,12 +220,6 @@ fn job_name(text: &str) -> Result<JobName, Failure> {
 }
 
 fn run(matches: &ArgMatches) -> Result<Run, Failure> {
-    if matches.get_flag("batch") {
-        return Err(Failure::usage(
-            "-r: batch jobs come with the durable spool, which this version does not have yet; \
-             without -r the command runs at once and queue waits for its end",
-        ));
-    }
     let command = matches.get_many::<OsString>("command").unwrap_or_default();
     let command = command.cloned().collect::<Vec<_>>();
     if command.is_empty() {

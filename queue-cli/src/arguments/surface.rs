@@ -11,7 +11,10 @@ pub fn command() -> Command {
         .about("Run a command on the best host as if it were here")
         .version(concat!(env!("CARGO_PKG_VERSION"), "\nNo warranty; MIT or Apache-2.0, as you like."))
         .override_usage(
-            "queue [OPTIONS] -- COMMAND [ARGS...]\n       queue attach [--view] [JOB]\n       \
+            "queue [OPTIONS] -- COMMAND [ARGS...]\n       queue -r [OPTIONS] -- COMMAND [ARGS...]\n       \
+             queue submit [OPTIONS] [FILE | -- COMMAND [ARGS...]]\n       \
+             queue list|query|show|status|why|wait|logs|history ...\n       \
+             queue cancel|hold|release|update|resubmit|signal|give-up|delete ...\n       queue attach [--view] [JOB]\n       \
              queue sessions [--json] [--utc]\n       queue hosts [--json] [--utc]\n       \
              queue cluster init [--listen ADDRESS[:PORT]]",
         )
@@ -78,6 +81,9 @@ pub fn command() -> Command {
                 .default_missing_value("1G")
                 .help("Put output aside there while nobody takes it (1G)"),
             flag("verbose").help("Say on which host it runs, and why"),
+        ])
+        .args(super::batch::options())
+        .args([
             Arg::new("help").long("help").action(ArgAction::Help).help("This text"),
             Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Version and warranty"),
             Arg::new("command")
@@ -87,6 +93,34 @@ pub fn command() -> Command {
                 .value_parser(ValueParser::os_string())
                 .help("What to run; no shell is between"),
         ])
+        .subcommand(plain(
+            Command::new("submit")
+                .about("Submit jobs: a command, a file, or standard input")
+                .args(submit_options())
+                .args(super::batch::options())
+                .args([
+                    flag("wait").short('w').help("Stay until all of them have ended"),
+                    value("format").value_name("FORMAT").value_parser(["lines", "yaml", "json"]).help("Of the file"),
+                    Arg::new("file").value_name("FILE").value_parser(ValueParser::os_string()).help("- is standard input"),
+                    Arg::new("command")
+                        .value_name("COMMAND")
+                        .last(true)
+                        .num_args(1..)
+                        .value_parser(ValueParser::os_string())
+                        .help("One job"),
+                ]),
+        ))
+        .subcommands(super::batch::commands())
+        .subcommand(plain(Command::new("mail").about("Read the reports that no mailer took").args([
+            Arg::new("number").value_name("N").num_args(0..).help("These; without any, a list"),
+            flag("all").help("All of them"),
+            flag("delete").help("Delete instead of showing"),
+        ])))
+        .subcommand(plain(
+            Command::new("keepalive")
+                .about("Have the daemon brought back after a logout or a reboot")
+                .arg(Arg::new("what").value_name("WHAT").required(true).value_parser(["install", "remove", "print"])),
+        ))
         .subcommand(plain(
             Command::new("hosts")
                 .about("Show all hosts, their load and their slots")
@@ -116,8 +150,24 @@ pub fn command() -> Command {
         ))
 }
 
+/// What a batch job is told as a command that runs at once is.
+fn submit_options() -> Vec<Arg> {
+    let value = |name: &'static str| Arg::new(name).long(name).num_args(1);
+    vec![
+        value("host").short('h').value_name("HOSTS").help("Only these hosts may run it: names or patterns"),
+        value("queuedir").short('d').alias("queue").value_name("QUEUE").help("The queue (wait)"),
+        value("job-name").short('j').value_name("NAME").help("Name of the job in reports"),
+        value("chdir").value_name("DIR").value_parser(ValueParser::os_string()).help("Run it in this directory"),
+        value("env")
+            .value_name("WHAT")
+            .action(ArgAction::Append)
+            .value_parser(ValueParser::os_string())
+            .help("Environment: copy (default), login or clean; or NAME=VALUE"),
+    ]
+}
+
 /// `-h` is no help for subcommands either.
-fn plain(command: Command) -> Command {
+pub fn plain(command: Command) -> Command {
     command.disable_help_flag(true).arg(Arg::new("help").long("help").action(ArgAction::Help).help("This text"))
 }
 
@@ -128,6 +178,8 @@ Examples:
   queue -q -- make -j8 | tee log    when a slot of the queue \"wait\" is free
   queue hosts                       who is there and how busy
   queue attach                      go on with the session that you left with ~d
+  queue -r -- ./night-run.sh        leave it in the spool; its end is mailed
+  queue list                        your batch jobs
 
 Exit status: the command's own, or death by its signal; 64 wrong usage, 75 no slot
 (--on-full fail), 125 queue itself failed, 126 not executable, 127 not found.";

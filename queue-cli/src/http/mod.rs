@@ -80,6 +80,18 @@ impl Exchange {
         }
     }
 
+    /// What has come of the body; `None` when there is no more. A deadline that passes is
+    /// [`HttpError::Silent`] and harms nothing.
+    pub fn bytes(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, HttpError> {
+        while self.decoder.body.is_empty() {
+            if self.decoder.ended {
+                return Ok(None);
+            }
+            self.read(deadline)?;
+        }
+        Ok(Some(std::mem::take(&mut self.decoder.body)))
+    }
+
     /// All that is left of the body.
     pub fn whole(&mut self, deadline: Instant) -> Result<Vec<u8>, HttpError> {
         while !self.decoder.ended {

@@ -97,6 +97,38 @@ pub fn host_named<'a>(name: &str, known: &'a [HostName]) -> Result<&'a HostName,
     }
 }
 
+/// Whether a host is meant by an entry of a job's list: its name or first label, or a pattern of them with
+/// `*` for any text and `?` for one letter.
+pub fn fits(entry: &str, host: &str) -> bool {
+    let label = host.split('.').next().unwrap_or_default();
+    [host, label].into_iter().any(|name| glob(entry.as_bytes(), name.as_bytes()))
+}
+
+/// Goes back only to the last star: every earlier one has matched as little as it can.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut in_text, mut star) = (0, 0, None);
+    while in_text < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, in_text));
+                at += 1;
+            }
+            Some(letter) if *letter == b'?' || letter.eq_ignore_ascii_case(&text[in_text]) => {
+                at += 1;
+                in_text += 1;
+            }
+            _ => match star {
+                Some((before, from)) => {
+                    star = Some((before, from + 1));
+                    (at, in_text) = (before + 1, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|letter| *letter == b'*')
+}
+
 /// One line for `--verbose`: why this host, in numbers of the moment it was asked.
 pub fn reason(rule: RankRule, chosen: &Figures, runner_up: Option<(&HostName, &Figures)>) -> String {
     let chosen_words = match rule {
@@ -139,6 +171,26 @@ mod tests {
         ["twofish", "redfish", "bluefish.lab.example", "onefish", "onefish.lab", "carp.a", "carp.b"]
             .map(HostName::from)
             .to_vec()
+    }
+
+    #[test]
+    fn an_entry_is_a_name_or_a_pattern() {
+        for (entry, host) in [
+            ("redfish", "redfish"),
+            ("RedFish", "redfish.lab.org"),
+            ("redfish.lab.org", "redfish.lab.org"),
+            ("red*", "redfish"),
+            ("*fish", "redfish"),
+            ("n?de*1", "node-a-1"),
+            ("*", "x"),
+        ] {
+            assert!(fits(entry, host), "{entry} {host}");
+        }
+        for (entry, host) in
+            [("red", "redfish"), ("fish*", "redfish"), ("node1", "node10"), ("node?", "node"), ("", "x")]
+        {
+            assert!(!fits(entry, host), "{entry} {host}");
+        }
     }
 
     #[test]

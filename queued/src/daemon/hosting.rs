@@ -114,6 +114,9 @@ impl Hosting {
         }
         daemon.rearm();
         match verdict {
+            Some(Ok(rank)) if request.attempt.is_some() => {
+                daemon.batch.make_ready(daemon, key, uid, daemon.own_rank(rank), request).await
+            }
             Some(Ok(rank)) => self.make_ready(daemon, key, uid, daemon.own_rank(rank), request).await,
             Some(Err((refusal, rank))) => ReservationAnswer::Refused { refusal, rank: daemon.own_rank(rank) },
             None => self.refused(daemon, &request, "no answer from admission".to_owned()),
@@ -146,7 +149,7 @@ impl Hosting {
         let ReservationRequest { job_id, job, warrant, .. } = request;
         let prepare = Prepare { request: 0, session: session.clone(), job_id, job, warrant };
         match runner.prepare(prepare).await {
-            Ok(()) => ReservationAnswer::Reserved { session, rank },
+            Ok(()) => ReservationAnswer::Reserved { session, rank, spool: None },
             Err(refusal) => {
                 self.forget(&session);
                 self.feed(daemon, Event::Withdrawn { key });
@@ -161,7 +164,7 @@ impl Hosting {
     }
 
     /// How good a start in `queue` would be at this instant.
-    fn own_rank(&self, daemon: &Rc<Daemon>, queue: &QueueName) -> OwnRank {
+    pub fn own_rank(&self, daemon: &Rc<Daemon>, queue: &QueueName) -> OwnRank {
         daemon.own_rank(self.admission.borrow().rank(daemon.now(), queue))
     }
 
@@ -180,13 +183,21 @@ impl Hosting {
     /// Something happened with a user's runner.
     pub fn runner_said(&self, daemon: &Rc<Daemon>, uid: u32, event: runners::Event) {
         match event {
-            runners::Event::Said(Word::Hello { public_key, sessions }) => {
+            runners::Event::Said(Word::Hello { public_key, sessions, attempts, since_boot_ms }) => {
                 self.runner_keys.borrow_mut().insert(uid, public_key);
                 self.adopt(daemon, uid, sessions);
-                if let Some(runner) = daemon.runners.connected(uid) {
-                    runner.introduce();
-                }
                 self.certify(daemon, uid, public_key);
+                let daemon = daemon.clone();
+                tokio::task::spawn_local(async move {
+                    daemon.batch.introduced(&daemon, uid, attempts, since_boot_ms).await;
+                    if let Some(runner) = daemon.runners.connected(uid) {
+                        runner.introduce();
+                    }
+                });
+            }
+            runners::Event::Said(Word::Attempt(key, word)) => {
+                let daemon = daemon.clone();
+                tokio::task::spawn_local(async move { daemon.batch.heard(&daemon, uid, key, word).await });
             }
             runners::Event::Said(Word::Released(session)) => {
                 if let Some(key) = self.key_of(&session, uid) {
@@ -262,7 +273,7 @@ impl Hosting {
     /// A dead runner's leaders live on: a new runner adopts them, and its `Hello` settles the rest.
     fn runner_gone(&self, daemon: &Rc<Daemon>, uid: u32) {
         let has_sessions = self.sessions.borrow().keys.values().any(|given| given.uid == uid);
-        if has_sessions {
+        if has_sessions || daemon.batch.has_attempts(uid) {
             let daemon = daemon.clone();
             tokio::task::spawn_local(async move {
                 if let Err(error) = daemon.runners.of(uid).await {
@@ -297,6 +308,7 @@ impl Hosting {
 
     /// Tells the runner that nobody will come.
     fn void(&self, daemon: &Rc<Daemon>, key: &Key) {
+        daemon.batch.void(daemon, key);
         let session = self.sessions.borrow().names.get(key).cloned();
         let Some(session) = session else {
             return;

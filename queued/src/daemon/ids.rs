@@ -29,20 +29,42 @@ impl Ids {
         Ok(Self { path, block: RefCell::new(next..next) })
     }
 
+    /// So many numbers in a row.
+    ///
+    /// # Errors
+    /// When they cannot be reserved.
+    pub fn take(&self, count: u64) -> anyhow::Result<std::ops::Range<u64>> {
+        let mut block = self.block.borrow_mut();
+        if block.end - block.start < count {
+            let end = block.end + count.next_multiple_of(BLOCK);
+            replace_file(&self.path, format!("{end}\n"), 0o600)?;
+            block.end = end;
+        }
+        let taken = block.start..block.start + count;
+        block.start += count;
+        Ok(taken)
+    }
+
+    /// Numbers below this one are never given: the spool knows one that high.
+    ///
+    /// # Errors
+    /// When the next block cannot be reserved.
+    pub fn skip_to(&self, next: u64) -> anyhow::Result<()> {
+        let mut block = self.block.borrow_mut();
+        if block.start < next {
+            let end = next + BLOCK;
+            replace_file(&self.path, format!("{end}\n"), 0o600)?;
+            *block = next..end;
+        }
+        Ok(())
+    }
+
     /// The next number.
     ///
     /// # Errors
     /// When the next block cannot be reserved.
     pub fn next(&self) -> anyhow::Result<u64> {
-        let mut block = self.block.borrow_mut();
-        if block.is_empty() {
-            let end = block.end + BLOCK;
-            replace_file(&self.path, format!("{end}\n"), 0o600)?;
-            block.end = end;
-        }
-        let number = block.start;
-        block.start += 1;
-        Ok(number)
+        Ok(self.take(1)?.start)
     }
 }
 

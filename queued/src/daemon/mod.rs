@@ -7,6 +7,7 @@
 
 mod attachments;
 mod authority;
+mod batch;
 pub mod cluster;
 mod hosting;
 mod ids;
@@ -66,6 +67,9 @@ pub struct Daemon {
     runners: Rc<Runners>,
     hosting: Hosting,
     placing: Placing,
+    batch: batch::Batch,
+    /// The report of a job is owed.
+    reports_owed: Notify,
     peers: Peers,
     /// Something has a new deadline.
     rearmed: Notify,

@@ -11,7 +11,7 @@ use wire::api::{
     Note, Placement, Refusal, RefusalKind, ReservationAnswer, ReservationRequest, Route, SessionAnswer, SessionRequest,
 };
 use wire::identity::Certificate;
-use wire::news::Edition;
+use wire::news::{Edition, OwnRank};
 
 use super::Daemon;
 use crate::core::admission::{IfFull, RESERVATION, Slot};
@@ -84,6 +84,17 @@ impl Placing {
         receiver
     }
 
+    /// Takes a batch job that waits in the spool. What comes of it goes to [`super::batch`].
+    pub fn submit_batch(&self, daemon: &Rc<Daemon>, submission: Submission) {
+        self.refresh(daemon);
+        self.feed(daemon, Event::Submitted(submission));
+    }
+
+    /// A batch job waits no more, or is submitted anew.
+    pub fn withdraw(&self, daemon: &Rc<Daemon>, id: JobId) {
+        self.feed(daemon, Event::Cancelled { id });
+    }
+
     /// Nobody waits for this answer any more.
     pub fn cancel(&self, daemon: &Rc<Daemon>, id: JobId) {
         if self.open.borrow_mut().remove(&id).is_some() {
@@ -146,6 +157,9 @@ impl Placing {
     }
 
     fn carry_out(&self, daemon: &Rc<Daemon>, action: Action) {
+        let Some(action) = daemon.batch.carry_out(daemon, action) else {
+            return;
+        };
         match action {
             Action::Ask { id, host, runner_up_rank, slot, if_full, deadline } => {
                 if let Some(request) = self.reservation(id, runner_up_rank, slot, if_full) {
@@ -199,34 +213,41 @@ impl Placing {
             runner_up_rank,
             without_slot: slot == Slot::Without,
             remember: if_full == IfFull::Remember,
+            attempt: None,
         })
     }
 
-    async fn ask(&self, daemon: &Rc<Daemon>, id: JobId, host: HostName, request: ReservationRequest, deadline: Millis) {
+    /// Asks a host for a reservation, which may be this one.
+    pub async fn reserve(
+        &self,
+        daemon: &Rc<Daemon>,
+        host: &HostName,
+        request: ReservationRequest,
+        deadline: Millis,
+    ) -> anyhow::Result<ReservationAnswer> {
         // The dispatcher loses patience by itself, but a late answer may be all that it gets.
         let patience = deadline.since(daemon.now()) + RESERVATION;
-        let answer = if host == self.own {
+        let job = request.job_id;
+        let answer = if *host == self.own {
             Ok(daemon.hosting.reserve(daemon, self.own.as_str(), request).await)
         } else {
             daemon.peers.ask::<ReservationAnswer>(daemon, host.as_str(), "/v1/reservations", &request, patience).await
         };
         if daemon.now() > deadline {
-            tracing::info!(%host, job = id.0, "no answer to a reservation in time");
+            tracing::info!(%host, job, "no answer to a reservation in time");
         }
-        let event = match answer {
-            Ok(ReservationAnswer::Reserved { session, rank }) => {
+        answer
+    }
+
+    async fn ask(&self, daemon: &Rc<Daemon>, id: JobId, host: HostName, request: ReservationRequest, deadline: Millis) {
+        let event = match self.reserve(daemon, &host, request, deadline).await {
+            Ok(ReservationAnswer::Reserved { session, rank, .. }) => {
                 if let Some(open) = self.open.borrow_mut().get_mut(&id) {
                     open.sessions.insert(host.clone(), session);
                 }
                 Event::Reserved { id, host, rank }
             }
-            Ok(ReservationAnswer::Refused { mut refusal, rank }) => {
-                // Whose words they are the dispatcher says itself.
-                if let Some(words) = refusal.message.strip_prefix(&format!("{host}: ")) {
-                    refusal.message = words.to_owned();
-                }
-                Event::Refused { id, host, refusal, rank }
-            }
+            Ok(ReservationAnswer::Refused { refusal, rank }) => refused(id, host, refusal, rank),
             Err(error) => {
                 tracing::info!(%host, job = id.0, "a reservation failed: {error:#}");
                 Event::Silent { id, host }
@@ -260,6 +281,14 @@ impl Placing {
         };
         let _ = open.answers.send(answer);
     }
+}
+
+/// Whose words they are the dispatcher says itself.
+pub fn refused(id: JobId, host: HostName, mut refusal: Refusal, rank: OwnRank) -> Event {
+    if let Some(words) = refusal.message.strip_prefix(&format!("{host}: ")) {
+        refusal.message = words.to_owned();
+    }
+    Event::Refused { id, host, refusal, rank }
 }
 
 /// How a client of this host gets to a user's runner on a host.

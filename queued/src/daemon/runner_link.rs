@@ -8,12 +8,14 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::Interest;
+use anyhow::Context;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, oneshot, watch};
 use wire::api::{Opening, Refusal, RefusalKind, SessionRow};
+use wire::batch::OutputStream;
 
-use crate::link::{self, Decoder, FromRunner, Held, Prepare, ToRunner};
+use crate::link::{self, AttemptKey, AttemptWord, Decoder, FromRunner, Held, Prepare, PrepareAttempt, ToRunner};
 
 /// A connected runner.
 pub struct RunnerLink {
@@ -26,6 +28,8 @@ pub struct RunnerLink {
     prepared: RefCell<HashMap<u64, oneshot::Sender<Option<Refusal>>>>,
     taken: RefCell<HashMap<u64, oneshot::Sender<()>>>,
     listed: RefCell<HashMap<u64, oneshot::Sender<Vec<SessionRow>>>>,
+    transferred: RefCell<HashMap<u64, oneshot::Sender<Result<u64, String>>>>,
+    measured: RefCell<HashMap<u64, oneshot::Sender<[Option<u64>; 2]>>>,
     introduced: watch::Sender<bool>,
 }
 
@@ -38,7 +42,13 @@ pub enum Word {
         public_key: [u8; 32],
         /// The sessions.
         sessions: Vec<Held>,
+        /// Attempts of batch jobs.
+        attempts: Vec<(AttemptKey, AttemptWord)>,
+        /// When it began, milliseconds since boot.
+        since_boot_ms: u64,
     },
+    /// Something about an attempt.
+    Attempt(AttemptKey, AttemptWord),
     /// A job runs.
     Released(String),
     /// A slot is free; the job kept so many CPUs busy.
@@ -65,6 +75,8 @@ impl RunnerLink {
             prepared: RefCell::default(),
             taken: RefCell::default(),
             listed: RefCell::default(),
+            transferred: RefCell::default(),
+            measured: RefCell::default(),
             introduced: watch::Sender::new(false),
         });
         runner.write(&Opening::Daemon.encode(), &[]).await?;
@@ -103,6 +115,134 @@ impl RunnerLink {
             Ok(Ok(Some(refusal))) => Err(refusal),
             Ok(Err(_)) => Err(failed("the runner has gone")),
             Err(_) => Err(failed("the runner does not answer (a directory on a server that is away?)")),
+        }
+    }
+
+    /// Has an attempt checked and a leader made ready.
+    pub async fn prepare_attempt(&self, mut prepare: PrepareAttempt) -> Result<(), Refusal> {
+        let request = self.number();
+        prepare.request = request;
+        let message = ToRunner::PrepareAttempt(Box::new(prepare));
+        let asked = self.ask(request, &self.prepared, &message, &[], PREPARATION).await;
+        match asked {
+            Ok(None) => Ok(()),
+            Ok(Some(refusal)) => Err(refusal),
+            Err(error) => Err(failed(&error.to_string())),
+        }
+    }
+
+    /// How much this host has of the streams of an attempt.
+    pub async fn lengths(&self, key: &AttemptKey) -> io::Result<[Option<u64>; 2]> {
+        let request = self.number();
+        let message = ToRunner::AskLengths { request, key: key.clone() };
+        self.ask(request, &self.measured, &message, &[], PREPARATION).await
+    }
+
+    /// Whether bytes with this name are here.
+    pub async fn has_content(&self, sha256: &str) -> bool {
+        let request = self.number();
+        let message = ToRunner::AskContent { request, sha256: sha256.to_owned() };
+        matches!(self.ask(request, &self.transferred, &message, &[], PREPARATION).await, Ok(Ok(_)))
+    }
+
+    /// A stream of an attempt from a byte on, as it comes.
+    pub async fn read_output(
+        &self,
+        key: &AttemptKey,
+        stream: OutputStream,
+        offset: u64,
+        follow: bool,
+    ) -> io::Result<UnixStream> {
+        let (ours, theirs) = pair()?;
+        let request = self.number();
+        let message = ToRunner::ReadOutput { request, key: key.clone(), stream, offset, follow };
+        self.tell(&message, &[theirs.as_fd()]).await?;
+        Ok(ours)
+    }
+
+    /// Appends bytes to a stream of an attempt at its home; says how long it is then.
+    pub async fn write_output(
+        &self,
+        key: &AttemptKey,
+        stream: OutputStream,
+        offset: u64,
+        bytes: &[u8],
+    ) -> io::Result<u64> {
+        let (mut ours, theirs) = pair()?;
+        let request = self.number();
+        let message = ToRunner::WriteOutput { request, key: key.clone(), stream, offset };
+        let written = async {
+            ours.write_all(bytes).await?;
+            ours.shutdown().await
+        };
+        let descriptors = [theirs.as_fd()];
+        let asked = self.ask(request, &self.transferred, &message, &descriptors, TRANSFER);
+        let (answer, written) = tokio::join!(asked, written);
+        let length = answer?.map_err(io::Error::other)?;
+        written?;
+        Ok(length)
+    }
+
+    /// A piece of bytes with this name, and whether it is the last.
+    pub async fn content_piece(&self, sha256: &str, offset: u64) -> anyhow::Result<(Vec<u8>, bool)> {
+        let (mut ours, theirs) = pair()?;
+        let request = self.number();
+        let message = ToRunner::ReadContent { request, sha256: sha256.to_owned() };
+        self.tell(&message, &[theirs.as_fd()]).await?;
+        drop(theirs);
+        let (mut bytes, mut skipped, mut buffer) = (Vec::new(), 0, vec![0; 64 * 1024]);
+        while bytes.len() < PIECE {
+            let read = tokio::time::timeout(PREPARATION, ours.read(&mut buffer));
+            match read.await.context("the runner is silent")?? {
+                0 => return Ok((bytes, true)),
+                count => {
+                    let skip = usize::try_from(offset - skipped).unwrap_or(usize::MAX).min(count);
+                    skipped += skip as u64;
+                    bytes.extend_from_slice(&buffer[skip..count]);
+                }
+            }
+        }
+        Ok((bytes, false))
+    }
+
+    /// Takes bytes with this name, piece by piece.
+    pub async fn write_content(self: &Rc<Self>, sha256: &str) -> anyhow::Result<ContentWriter> {
+        let (stream, theirs) = pair()?;
+        let request = self.number();
+        let (sender, answer) = oneshot::channel();
+        self.transferred.borrow_mut().insert(request, sender);
+        let message = ToRunner::WriteContent { request, sha256: sha256.to_owned() };
+        self.tell(&message, &[theirs.as_fd()]).await?;
+        Ok(ContentWriter { stream, answer })
+    }
+
+    /// Asks something that is answered by one message with the same number.
+    async fn ask<T>(
+        &self,
+        request: u64,
+        open: &RefCell<HashMap<u64, oneshot::Sender<T>>>,
+        message: &ToRunner,
+        descriptors: &[BorrowedFd<'_>],
+        patience: Duration,
+    ) -> io::Result<T> {
+        let (sender, answer) = oneshot::channel();
+        open.borrow_mut().insert(request, sender);
+        let sent = self.tell(message, descriptors).await;
+        let answered = match sent {
+            Ok(()) => tokio::time::timeout(patience, answer).await,
+            Err(error) => {
+                open.borrow_mut().remove(&request);
+                return Err(error);
+            }
+        };
+        open.borrow_mut().remove(&request);
+        match answered {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the runner has gone")),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the runner does not answer (a directory on a server that is away?)",
+            )),
         }
     }
 
@@ -169,10 +309,22 @@ impl RunnerLink {
                             let _ = sender.send(sessions);
                         }
                     }
-                    FromRunner::Hello { public_key, sessions, .. } => heard(Word::Hello { public_key, sessions }),
+                    FromRunner::Hello { public_key, sessions, attempts, since_boot_ms } => {
+                        heard(Word::Hello { public_key, sessions, attempts, since_boot_ms });
+                    }
                     FromRunner::Released { session } => heard(Word::Released(session)),
                     FromRunner::Ended { session, busy } => heard(Word::Ended(session, busy)),
-                    FromRunner::Attempt { .. } | FromRunner::Transferred { .. } | FromRunner::Lengths { .. } => {}
+                    FromRunner::Attempt { key, word } => heard(Word::Attempt(key, word)),
+                    FromRunner::Transferred { request, bytes, error } => {
+                        if let Some(sender) = self.transferred.borrow_mut().remove(&request) {
+                            let _ = sender.send(error.map_or(Ok(bytes), Err));
+                        }
+                    }
+                    FromRunner::Lengths { request, lengths } => {
+                        if let Some(sender) = self.measured.borrow_mut().remove(&request) {
+                            let _ = sender.send(lengths);
+                        }
+                    }
                 }
             }
         }
@@ -183,6 +335,8 @@ impl RunnerLink {
         self.prepared.borrow_mut().clear();
         self.taken.borrow_mut().clear();
         self.listed.borrow_mut().clear();
+        self.transferred.borrow_mut().clear();
+        self.measured.borrow_mut().clear();
         self.introduce();
     }
 
@@ -207,10 +361,41 @@ impl RunnerLink {
     }
 }
 
+/// Takes bytes that jobs need.
+pub struct ContentWriter {
+    stream: UnixStream,
+    answer: oneshot::Receiver<Result<u64, String>>,
+}
+
+impl ContentWriter {
+    /// More of them.
+    pub async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(tokio::time::timeout(TRANSFER, self.stream.write_all(bytes)).await.context("the runner is silent")??)
+    }
+
+    /// These were all: they are on disk when this returns.
+    pub async fn finish(mut self) -> anyhow::Result<u64> {
+        self.stream.shutdown().await?;
+        drop(self.stream);
+        let answer = tokio::time::timeout(TRANSFER, self.answer).await.context("the runner is silent")?;
+        answer.context("the runner has gone")?.map_err(|why| anyhow::anyhow!(why))
+    }
+}
+
+fn pair() -> io::Result<(UnixStream, std::os::unix::net::UnixStream)> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(ours)?, theirs))
+}
+
 fn failed(message: &str) -> Refusal {
     Refusal { kind: RefusalKind::Failed, message: message.to_owned() }
 }
 
+/// How long a transfer may take.
+const TRANSFER: Duration = Duration::from_secs(60);
+/// A piece has about so many bytes.
+const PIECE: usize = 512 * 1024;
 /// A runner's first word takes as long as its start.
 const INTRODUCTION: Duration = Duration::from_secs(10);
 /// A runner looks at a directory and a file; a network file system may take its time.

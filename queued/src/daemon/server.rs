@@ -2,6 +2,7 @@
 //! by whom. Each request is handled in a file of its own subject.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use wire::api::{HostsAnswer, Refusal, RefusalKind, SessionsOf};
 
-use super::{Daemon, attachments, cluster, sessions};
+use super::{Daemon, attachments, batch, cluster, sessions};
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -68,6 +69,19 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Response<Answer> {
     let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    if path.starts_with("/v1/jobs")
+        || path.starts_with("/v1/attempts")
+        || path == "/v1/contents"
+        || path == "/v1/status"
+    {
+        let answered = match &caller {
+            Caller::Local { uid } => batch::answer(daemon, *uid, &parts.method, path, body).await,
+            Caller::Host { host, .. } => batch::from_host(daemon, host, &parts.method, path, body).await,
+        };
+        let refused = || json(&wrong("no such request, or not for this caller")).unwrap_or_default();
+        return answered.unwrap_or_else(|| respond(StatusCode::BAD_REQUEST, Answer::whole(refused())));
+    }
     let result = match (&parts.method, parts.uri.path(), &caller) {
         (&Method::POST, "/v1/sessions", Caller::Local { uid }) => match read(body, MOST_JOB).await {
             Ok(asked) => return sessions::open(daemon, *uid, asked).await,
@@ -125,7 +139,8 @@ pub fn respond(status: StatusCode, answer: Answer) -> Response<Answer> {
     response
 }
 
-async fn read<T: DeserializeOwned>(body: Incoming, most: usize) -> Result<T, Refusal> {
+/// Reads a request of at most so many bytes.
+pub async fn read<T: DeserializeOwned>(body: Incoming, most: usize) -> Result<T, Refusal> {
     let bytes = Limited::new(body, most)
         .collect()
         .await
@@ -153,8 +168,8 @@ pub struct Answer {
 
 /// Lines that come one by one; dropping it tells that nobody listens any more.
 pub trait Lines {
-    /// The next line; `None` after the last.
-    fn poll_line(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>>;
+    /// The next line; `None` after the last. An error breaks the answer off, which the asker sees.
+    fn poll_line(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>>;
 }
 
 impl Answer {
@@ -171,17 +186,14 @@ impl Answer {
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some(bytes) = self.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         match &mut self.lines {
-            Some(lines) => lines.poll_line(context).map(|line| line.map(|bytes| Ok(Frame::data(bytes)))),
+            Some(lines) => lines.poll_line(context).map(|line| line.map(|bytes| bytes.map(Frame::data))),
             None => Poll::Ready(None),
         }
     }

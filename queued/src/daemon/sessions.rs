@@ -62,13 +62,13 @@ struct Waiting {
 }
 
 impl Lines for Waiting {
-    fn poll_line(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_line(&mut self, context: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>> {
         if self.over {
             return Poll::Ready(None);
         }
         self.receiver.poll_recv(context).map(|answer| {
             self.over = !matches!(answer, Some(SessionAnswer::Waiting(_)));
-            answer.map(|answer| json(&answer).unwrap_or_default())
+            answer.map(|answer| Ok(json(&answer).unwrap_or_default()))
         })
     }
 }

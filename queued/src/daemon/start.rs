@@ -23,7 +23,7 @@ use super::memory::Memory;
 use super::peers::Peers;
 use super::placing::Placing;
 use super::runners::Runners;
-use super::{Daemon, port, socket};
+use super::{Daemon, batch, port, socket};
 use crate::config::{Places, Settings};
 use crate::core::names::HostName;
 use crate::core::table::{Event, OwnHost, Table};
@@ -208,7 +208,10 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
     let mut peers = settings.peers.clone().unwrap_or_default();
     peers.extend(memory.addresses().map(str::to_owned));
     let table = Table::new(OwnHost { name: host.clone(), address: address.clone(), incarnation }, peers, unix_us);
+    let store = batch::Store::open(&places.state)?;
     let daemon = Rc::new(Daemon {
+        batch: batch::Batch::new(store),
+        reports_owed: tokio::sync::Notify::new(),
         ids: Ids::open(&places.state)?,
         hosting: Hosting::new(settings.speed.unwrap_or(1.0), now),
         placing: Placing::new(own, unix_us),
@@ -237,10 +240,12 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
             hearing.hosting.runner_said(&hearing, uid, event);
         }
     });
+    daemon.batch.begin(&daemon).await?;
     // Nothing is dispatched before every runner has said what it holds.
     for uid in runners_left(&daemon.places) {
         daemon.runners.find(uid).await;
     }
+    daemon.batch.resume(&daemon).await;
     let socket = socket::bind(&daemon.places, &daemon.host, for_all_users)?;
     if detached {
         say_ready()?;

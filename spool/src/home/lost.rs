@@ -5,11 +5,14 @@
 //! after a resubmit (restartable attempts never: their leases settle them). The bound is
 //! [`MOST_LOST`]; a job with so many is not resubmitted.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Cancel, Contact, Death, Place, Report, Run, Stage, State};
 use crate::Attempt;
 
 /// An attempt whose end is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub struct Lost {
     /// Which attempt, and where.
     pub place: Place,
@@ -30,7 +33,8 @@ impl Lost {
 pub const MOST_LOST: usize = 8;
 
 /// What is known of the process of a lost attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Loss {
     /// It is gone without an end of its own: its host says so.
     Gone,

@@ -10,6 +10,7 @@ mod not_allowed;
 mod run;
 mod transition;
 
+use serde::{Deserialize, Serialize};
 use wire::api::Refusal;
 use wire::session::End;
 
@@ -111,7 +112,8 @@ impl Record {
 }
 
 /// How often a job may be started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Starts {
     /// At most once per submission or resubmit.
     Once,
@@ -120,7 +122,8 @@ pub enum Starts {
 }
 
 /// Where a job stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Accepted; must not start yet.
     Held {
@@ -164,7 +167,8 @@ impl State {
 }
 
 /// One attempt, where it was placed, and in which spool that host wrote it down.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub struct Place {
     /// Which attempt.
     pub attempt: Attempt,
@@ -175,7 +179,8 @@ pub struct Place {
 }
 
 /// Why a job will not end any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Death {
     /// Its host was lost, and with it the end. A true end that is told later still counts.
     LostHost(Lost),
@@ -184,7 +189,8 @@ pub enum Death {
 }
 
 /// Why no attempt was ever started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NeverStarted {
     /// No allowed host can run it.
     NoHostCan(Refusal),
@@ -193,7 +199,8 @@ pub enum NeverStarted {
 }
 
 /// Whether the output of a finished job came home.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Output {
     /// All of it.
     Safe,

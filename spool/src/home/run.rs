@@ -1,12 +1,14 @@
 //! The attempt of a running job: how far it has come, and what a report of its host makes of it.
 
+use serde::{Deserialize, Serialize};
 use wire::session::End;
 
 use super::lost::withdrawn;
 use super::{Death, Loss, Lost, Output, Place, Report, Starts, State, Why};
 
 /// The attempt of a running job.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub struct Run {
     /// Which attempt, and where.
     pub place: Place,
@@ -158,7 +160,8 @@ impl Run {
 }
 
 /// How far an attempt has come, as far as home knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Home has written it down; the host has not answered yet and may never have heard.
     Placed {
@@ -203,7 +206,8 @@ impl Stage {
 }
 
 /// Whether a running job is to be cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cancel {
     /// No.
     No,
@@ -212,7 +216,8 @@ pub enum Cancel {
 }
 
 /// Whether a host is heard. It is for people: nothing is decided by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Contact {
     /// It is.
     Heard,

@@ -35,13 +35,13 @@ impl std::fmt::Debug for Step {
 }
 
 /// All levels of a tree, the leaves first, the root last.
-pub(super) struct HashTree {
+pub struct HashTree {
     levels: Vec<Vec<[u8; 32]>>,
 }
 
 impl HashTree {
     /// The tree over these digests; `None` when there are none.
-    pub(super) fn over(digests: &[[u8; 32]]) -> Option<Self> {
+    pub fn over(digests: &[[u8; 32]]) -> Option<Self> {
         let mut level: Vec<_> = digests.iter().map(leaf).collect();
         let mut levels = Vec::new();
         while level.len() > 1 {
@@ -57,12 +57,13 @@ impl HashTree {
         Some(Self { levels })
     }
 
-    pub(super) fn root(&self) -> [u8; 32] {
+    /// The hash that stands for all of them.
+    pub fn root(&self) -> [u8; 32] {
         self.levels[self.levels.len() - 1][0]
     }
 
     /// From the leaf with this index to the root.
-    pub(super) fn path(&self, mut index: usize) -> Vec<Step> {
+    pub fn path(&self, mut index: usize) -> Vec<Step> {
         let mut path = Vec::with_capacity(self.levels.len() - 1);
         for level in &self.levels {
             if index % 2 == 1 {

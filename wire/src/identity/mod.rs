@@ -22,7 +22,7 @@ pub use authority::{Authority, Validity};
 pub use certificate::Certificate;
 pub use cluster_key::{ClusterKey, ClusterKeyError};
 pub use error::IdentityError;
-pub use hash_tree::Step;
+pub use hash_tree::{HashTree, Step};
 pub use name::{Identity, Kind};
 pub use secret_key::{NotAKey, SecretKey};
 pub use session_name::{parse_session_name, session_name};

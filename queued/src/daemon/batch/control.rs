@@ -1,0 +1,145 @@
+//! What daemons ask of each other about attempts, answered: by a host about what it runs, by a home about what
+//! it wants.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use spool::home::{Event, Place};
+use spool::store::{Change, Outcome, StepChange};
+use spool::{SpoolId, hosted};
+use wire::attempts::{
+    AttemptAnswer, AttemptReport, AttemptRequest, Known, LeaseAnswer, LeaseRequest, ReportAnswer, Want,
+};
+
+use super::doubts::known_of;
+use super::host::numbers;
+use super::{Batch, now_us};
+use crate::daemon::Daemon;
+use crate::link::{AttemptKey, ToRunner};
+
+impl Batch {
+    /// A home wants something about an attempt on this host.
+    pub async fn wanted(&self, daemon: &Rc<Daemon>, home: &str, request: AttemptRequest) -> AttemptAnswer {
+        let key = AttemptKey { home: home.to_owned(), job_id: request.job_id, attempt: request.attempt };
+        let Ok(spool) = request.spool.parse::<SpoolId>() else {
+            return AttemptAnswer::Failed("this is no spool's name".to_owned());
+        };
+        if spool != self.store.id() {
+            return AttemptAnswer::Known(Known::OtherSpool);
+        }
+        match request.want {
+            Want::Start if self.is_prepared(&key) => {
+                let started = self.note(daemon, &key, &request.user, hosted::Event::StartAsked { spool }).await;
+                if matches!(started, AttemptAnswer::Known(Known::Accepted)) {
+                    self.release(daemon, key, &request.user);
+                }
+                started
+            }
+            // What stands ready no more is refused, unless it was started by the same words said before.
+            Want::Start | Want::Ask => self.note(daemon, &key, &request.user, hosted::Event::Asked { spool }).await,
+            Want::Stop { grace_ms } => {
+                let answer = self.note(daemon, &key, &request.user, hosted::Event::CancelAsked { spool }).await;
+                if let Some(uid) = self.uid_of_attempt(&key) {
+                    self.tell_runner(daemon, uid, ToRunner::Stop { key, grace_ms });
+                }
+                answer
+            }
+            Want::Signal(signal) => match self.uid_of_attempt(&key) {
+                Some(uid) => {
+                    self.tell_runner(daemon, uid, ToRunner::SignalAttempt { key, signal });
+                    AttemptAnswer::Known(Known::Started)
+                }
+                None => AttemptAnswer::Failed("it does not run here any more".to_owned()),
+            },
+            Want::Acknowledge => {
+                self.acknowledged(daemon, &key).await;
+                AttemptAnswer::Known(Known::Gone)
+            }
+            Want::Output { stream, offset, wait_ms } => {
+                self.piece(
+                    daemon,
+                    &request.user,
+                    &key,
+                    stream,
+                    offset,
+                    Duration::from_millis(wait_ms.min(MOST_WAIT_MS)),
+                )
+                .await
+            }
+        }
+    }
+
+    async fn note(&self, daemon: &Rc<Daemon>, key: &AttemptKey, user: &str, event: hosted::Event) -> AttemptAnswer {
+        let Some((job, attempt)) = numbers(key) else {
+            return AttemptAnswer::Failed("these are no numbers of a job".to_owned());
+        };
+        let change =
+            Change::Host { home: key.home.clone(), job, attempt, user: user.to_owned(), at_ms: daemon.now().0, event };
+        match self.store.write(vec![change]).await.as_deref() {
+            Ok([Outcome::Attempt(record)]) => match known_of(record) {
+                Some(known) => AttemptAnswer::Known(known),
+                None => AttemptAnswer::Failed("it was never seen here".to_owned()),
+            },
+            // A later attempt of the same job came after it, so this one is over.
+            Ok([Outcome::Refused(_)]) => AttemptAnswer::Known(Known::Refused(None)),
+            Ok(_) => AttemptAnswer::Failed("the spool answers something else".to_owned()),
+            Err(error) => AttemptAnswer::Failed(error.to_string()),
+        }
+    }
+
+    /// A host reports on an attempt of this home.
+    pub async fn reported(&self, daemon: &Rc<Daemon>, host: &str, report: AttemptReport) -> ReportAnswer {
+        let key = AttemptKey { home: daemon.host.clone(), job_id: report.job_id, attempt: report.attempt };
+        let (Some((job, attempt)), Ok(spool)) = (numbers(&key), report.spool.parse::<SpoolId>()) else {
+            return ReportAnswer { taken: true, settled: true };
+        };
+        let place = Place { attempt, host: host.to_owned(), spool };
+        self.learn(daemon, job, &place, report.known, report.rank).await
+    }
+
+    /// A host asks whether a restartable attempt may go on.
+    pub async fn lease_asked(&self, daemon: &Rc<Daemon>, host: &str, request: LeaseRequest) -> LeaseAnswer {
+        let key = AttemptKey { home: daemon.host.clone(), job_id: request.job_id, attempt: request.attempt };
+        let Some((job, attempt)) = numbers(&key) else { return LeaseAnswer { lease_ms: None } };
+        let change = Change::Step(StepChange::new(job, Event::LeaseAsked { attempt }, now_us()));
+        match self.store.write(vec![change]).await.as_deref() {
+            Ok([Outcome::Job { .. }]) => {
+                self.leases.borrow_mut().insert((job.number(), attempt.number()), daemon.now());
+                LeaseAnswer { lease_ms: Some(super::place::LEASE.as_millis() as u64) }
+            }
+            other => {
+                tracing::info!(job = job.number(), %host, ?other, "a lease is not granted");
+                LeaseAnswer { lease_ms: None }
+            }
+        }
+    }
+
+    /// Has the lease of an attempt renewed as long as it runs here.
+    pub fn keep_lease(&self, daemon: &Rc<Daemon>, key: AttemptKey) {
+        let daemon = daemon.clone();
+        tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(RENEWAL).await;
+                let Some(uid) = daemon.batch.uid_of_attempt(&key) else { return };
+                let asked = daemon.now();
+                let request = LeaseRequest { job_id: key.job_id, attempt: key.attempt };
+                let answer = if key.home == daemon.host {
+                    Ok(daemon.batch.lease_asked(&daemon, &key.home, request).await)
+                } else {
+                    daemon.peers.ask::<LeaseAnswer>(&daemon, &key.home, "/v1/attempts/leases", &request, RENEWAL).await
+                };
+                if let Ok(LeaseAnswer { lease_ms: Some(lease_ms) }) = answer {
+                    // It counts from when it was asked.
+                    let spent = daemon.now().since(asked).as_millis() as u64;
+                    let left_ms = lease_ms.saturating_sub(spent);
+                    daemon.batch.tell_runner(&daemon, uid, ToRunner::Lease { key: key.clone(), left_ms });
+                }
+            }
+        });
+    }
+}
+
+/// How often a lease is renewed; four times in its life.
+const RENEWAL: Duration = Duration::from_secs(60);
+/// How long a question about output may wait for some.
+const MOST_WAIT_MS: u64 = 20_000;

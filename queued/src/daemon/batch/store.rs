@@ -1,0 +1,135 @@
+//! The way to the spool: one thread writes, and everything that waits shares its next sync; one more thread
+//! reads long lists; short questions are asked at once.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use spool::SpoolId;
+use spool::store::{Change, Outcome, Spool, SpoolError, SqliteReader, SqliteSpool};
+use tokio::sync::oneshot;
+
+/// A daemon's spool.
+pub struct Store {
+    id: SpoolId,
+    units: mpsc::Sender<Unit>,
+    questions: mpsc::Sender<Question>,
+    reader: RefCell<SqliteReader>,
+}
+
+struct Unit {
+    changes: Vec<Change>,
+    answer: oneshot::Sender<Result<Vec<Outcome>, SpoolError>>,
+}
+
+type Question = Box<dyn FnOnce(&mut SqliteReader) + Send>;
+
+impl Store {
+    /// Opens the spool in the state directory, made where there is none.
+    ///
+    /// # Errors
+    /// It cannot be opened or is damaged.
+    pub fn open(state: &Path) -> anyhow::Result<Self> {
+        let path = state.join("spool.sqlite");
+        let unusable = |error: SpoolError| anyhow::anyhow!("cannot use the spool {}: {error}", path.display());
+        let spool = SqliteSpool::open(&path).map_err(unusable)?;
+        let (id, reader) = (spool.id(), spool.reader().map_err(unusable)?);
+        let mut lists = spool.reader().map_err(unusable)?;
+        let (units, waiting) = mpsc::channel();
+        let (questions, asked) = mpsc::channel::<Question>();
+        std::thread::Builder::new().name("spool".into()).spawn(move || write_all(spool, &waiting))?;
+        std::thread::Builder::new().name("spool-reader".into()).spawn(move || {
+            while let Ok(question) = asked.recv() {
+                question(&mut lists);
+            }
+        })?;
+        Ok(Self { id, units, questions, reader: RefCell::new(reader) })
+    }
+
+    /// Which spool it is.
+    pub fn id(&self) -> SpoolId {
+        self.id
+    }
+
+    /// Applies changes; when this returns they are durable.
+    ///
+    /// # Errors
+    /// Nothing was applied.
+    pub async fn write(&self, changes: Vec<Change>) -> Result<Vec<Outcome>, SpoolError> {
+        let gone = || SpoolError::Failed("its thread has gone".to_owned());
+        let (answer, outcome) = oneshot::channel();
+        self.units.send(Unit { changes, answer }).map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+
+    /// Asks something short, at once.
+    pub fn ask<T>(&self, question: impl FnOnce(&SqliteReader) -> T) -> T {
+        question(&self.reader.borrow())
+    }
+
+    /// Asks something that may take long, on the reader's thread.
+    ///
+    /// # Errors
+    /// The thread has gone.
+    pub async fn ask_long<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut SqliteReader) -> Result<T, SpoolError> + Send + 'static,
+    ) -> Result<T, SpoolError> {
+        let gone = || SpoolError::Failed("its reader has gone".to_owned());
+        let (sender, answer) = oneshot::channel();
+        let question = Box::new(move |reader: &mut SqliteReader| drop(sender.send(question(reader))));
+        self.questions.send(question).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+/// The writer's thread.
+fn write_all(mut spool: SqliteSpool, waiting: &mpsc::Receiver<Unit>) {
+    while let Ok(first) = waiting.recv() {
+        let mut group = vec![first];
+        let mut size = group[0].changes.len();
+        while size < MOST_AT_ONCE
+            && let Ok(unit) = waiting.try_recv()
+        {
+            size += unit.changes.len();
+            group.push(unit);
+        }
+        write_group(&mut spool, group);
+    }
+}
+
+fn write_group(spool: &mut SqliteSpool, group: Vec<Unit>) {
+    let (changes, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|unit| (unit.changes, unit.answer)).unzip();
+    match spool.write(&changes) {
+        Ok(outcomes) => {
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                // Whoever asked may have gone; what was written stays.
+                let _ = answer.send(Ok(outcome));
+            }
+        }
+        // Something small, such as an end, may fit where a large submission does not.
+        Err(SpoolError::Full(_)) if changes.len() > 1 => {
+            for (changes, answer) in changes.into_iter().zip(answers) {
+                write_group(spool, vec![Unit { changes, answer }]);
+            }
+        }
+        Err(error) => {
+            let is_final = matches!(error, SpoolError::Failed(_));
+            for answer in answers {
+                let _ = answer.send(Err(error.clone()));
+            }
+            if is_final {
+                // Whether what was written is on disk nobody knows now. The next start finds out.
+                tracing::error!("{error}; nothing further can be promised, and this daemon ends");
+                std::thread::sleep(LAST_WORDS);
+                std::process::exit(1);
+            }
+        }
+    }
+}
+
+/// Changes in one transaction, besides a larger one of a single submission.
+const MOST_AT_ONCE: usize = 1000;
+/// So that the answers still leave.
+const LAST_WORDS: Duration = Duration::from_millis(200);

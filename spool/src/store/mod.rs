@@ -1,0 +1,346 @@
+//! Where the records are kept: the trait that every store fulfils, and the stores.
+//!
+//! A store applies changes in groups: a group is durable as a whole when [`Spool::write`] returns, and
+//! nothing of it may be promised before. It decides nothing: what a job's state becomes is said by
+//! [`home::Record::step`](crate::home::Record::step) and [`hosted::Record::step`](crate::hosted::Record::step).
+
+mod sqlite;
+
+use std::sync::Arc;
+
+use wire::ByteString;
+use wire::batch::{JobRow, StatusAnswer, Update, Wishes};
+use wire::identity::Certificate;
+use wire::job::Job;
+
+use crate::home::{self, State};
+use crate::hosted;
+use crate::query::Query;
+use crate::{Attempt, JobId, SpoolId};
+
+pub use sqlite::{SqliteReader, SqliteSpool};
+
+/// Keeps jobs and attempts. One process writes, from one thread.
+pub trait Spool: Send {
+    /// Which spool it is.
+    fn id(&self) -> SpoolId;
+
+    /// Applies all changes of all units, in order, and makes them durable together. In a unit nothing is done
+    /// after a change that was not allowed. The outcomes stand in the order of the changes.
+    ///
+    /// # Errors
+    /// Nothing was applied. After [`SpoolError::Failed`] nothing further may be promised by this process.
+    fn write(&mut self, units: &[Vec<Change>]) -> Result<Vec<Vec<Outcome>>, SpoolError>;
+}
+
+/// Reads what is durable. Any number of readers, beside the writer.
+pub trait Reader: Send {
+    /// A job as listings show it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn row(&self, id: JobId, now_us: i64) -> Result<Option<JobRow>, SpoolError>;
+
+    /// A page of jobs above `after` by id, and where to go on if there may be more.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn page(&self, which: &Which, after: u64, most: u32, now_us: i64)
+    -> Result<(Vec<JobRow>, Option<u64>), SpoolError>;
+
+    /// A job as the dispatcher sees it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn brief(&self, id: JobId) -> Result<Option<Brief>, SpoolError>;
+
+    /// The jobs of a lane that wait and may start now, in order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn waiting(&self, lane: i64, most: u32, now_us: i64) -> Result<Vec<Brief>, SpoolError>;
+
+    /// When the next job of a lane may start that must not yet.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn next_start(&self, lane: i64, now_us: i64) -> Result<Option<i64>, SpoolError>;
+
+    /// All lanes in which somebody waits.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn lanes(&self) -> Result<Vec<i64>, SpoolError>;
+
+    /// All jobs about which home wants to hear more: those that run, and those with lost attempts.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn unsettled(&self) -> Result<Vec<Brief>, SpoolError>;
+
+    /// What is to be run.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn description(&self, id: JobId) -> Result<Option<Description>, SpoolError>;
+
+    /// The digests of all jobs of a submission.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn digests(&self, submission: i64) -> Result<Vec<[u8; 32]>, SpoolError>;
+
+    /// The attempts that this host has in hand: accepted or started, or ended and not acknowledged.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn attempts(&self) -> Result<Vec<InHand>, SpoolError>;
+
+    /// Counts, ages and means.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn status(&self, now_us: i64) -> Result<StatusAnswer, SpoolError>;
+
+    /// Reports that are owed, the oldest first: job and attempt.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn owed(&self, most: u32) -> Result<Vec<(JobId, u64)>, SpoolError>;
+
+    /// The largest id ever given to a job.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn last_id(&self) -> Result<u64, SpoolError>;
+}
+
+/// Which jobs a page shows.
+#[derive(Debug, Clone, Default)]
+pub struct Which {
+    /// Only this user's.
+    pub user: Option<String>,
+    /// Only those for which this is true.
+    pub query: Option<Query>,
+    /// Only these.
+    pub ids: Option<Vec<u64>>,
+}
+
+/// A change of the store.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Take these jobs. A submission that is known is answered as it was the first time.
+    Submit(Arc<Submission>),
+    /// Something happened to a job of this home.
+    Step(StepChange),
+    /// Something happened to an attempt on this host.
+    Host {
+        /// The home of the job.
+        home: String,
+        /// Which job.
+        job: JobId,
+        /// Which attempt.
+        attempt: Attempt,
+        /// Whose it is.
+        user: String,
+        /// When, milliseconds since the host's boot.
+        at_ms: u64,
+        /// What happened.
+        event: hosted::Event,
+    },
+    /// The host was booted anew, as this: what ran before is gone.
+    Booted {
+        /// The kernel's name of this boot.
+        boot: String,
+    },
+    /// The owner sets something.
+    Update {
+        /// Which job.
+        job: JobId,
+        /// What.
+        updates: Vec<Update>,
+    },
+    /// Forget a job that does not run.
+    Delete(JobId),
+    /// A sink took the report of this attempt, or refused it for good.
+    Reported {
+        /// Which job.
+        job: JobId,
+        /// What became of it, for listings.
+        outcome: String,
+    },
+}
+
+/// Something that happened to a job, and what is noted with it.
+#[derive(Debug, Clone)]
+pub struct StepChange {
+    /// Which job.
+    pub job: JobId,
+    /// What happened.
+    pub event: home::Event,
+    /// When, microseconds since 1970.
+    pub at_us: i64,
+    /// Processes that a job that ended had left behind.
+    pub left_over: u32,
+    /// Where its output is to be found, said when it is delivered: standard output and error.
+    pub output: Option<[ByteString; 2]>,
+}
+
+impl StepChange {
+    /// An event with nothing to note but the time.
+    pub fn new(job: JobId, event: home::Event, at_us: i64) -> Self {
+        Self { job, event, at_us, left_over: 0, output: None }
+    }
+}
+
+/// What a change came to.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The jobs are on disk: ranges of ids, first and how many, and their lanes.
+    Submitted {
+        /// The ids, in the order of the jobs.
+        ids: Vec<(u64, u64)>,
+        /// Where they wait.
+        lanes: Vec<i64>,
+        /// It was known already.
+        known: bool,
+    },
+    /// The job is like this now.
+    Job {
+        /// The job.
+        brief: Box<Brief>,
+        /// Whether anything was written.
+        changed: bool,
+    },
+    /// True, but not to be settled now; see [`home::Step::Later`].
+    Later,
+    /// The attempt is like this now.
+    Attempt(hosted::Record),
+    /// The job is forgotten, with its attempts.
+    Deleted {
+        /// The newest attempt.
+        attempts: u64,
+    },
+    /// Noted.
+    Noted,
+    /// Not allowed, in words that follow nothing: `job 17 is held; only a release lets it start`.
+    Refused(String),
+    /// A change before it in its unit was not allowed.
+    Skipped,
+}
+
+/// A submission of many jobs at once.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The owner.
+    pub user: String,
+    /// Made by the client.
+    pub key: String,
+    /// The root of the hash tree.
+    pub root: [u8; 32],
+    /// The signature of it.
+    pub signature: Vec<u8>,
+    /// The client's certificate.
+    pub certificate: Certificate,
+    /// When it came, microseconds since 1970.
+    pub at_us: i64,
+    /// The number of the first job, where all are new; the others follow.
+    pub first_id: u64,
+    /// What many jobs have in common.
+    pub commons: Vec<Job>,
+    /// The jobs.
+    pub jobs: Vec<NewJob>,
+}
+
+/// One job of a submission.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Index into the commons.
+    pub common: usize,
+    /// The command.
+    pub argv: Vec<ByteString>,
+    /// What may be changed later.
+    pub wishes: Wishes,
+    /// The digest of the whole job.
+    pub digest: [u8; 32],
+}
+
+/// An attempt that this host has in hand.
+#[derive(Debug, Clone)]
+pub struct InHand {
+    /// Its record.
+    pub record: hosted::Record,
+    /// Whose it is.
+    pub user: String,
+    /// When it was accepted, milliseconds since this boot.
+    pub accepted_ms: u64,
+}
+
+/// A job as the dispatcher sees it.
+#[derive(Debug, Clone)]
+pub struct Brief {
+    /// Its record.
+    pub record: home::Record,
+    /// The owner.
+    pub user: String,
+    /// The queue.
+    pub queue: String,
+    /// The hosts it is restricted to.
+    pub hosts: Vec<String>,
+    /// High first.
+    pub priority: i32,
+    /// Jobs of one user, queue and choice of hosts.
+    pub lane: i64,
+    /// Its command's name.
+    pub command: String,
+    /// Its working directory.
+    pub directory: String,
+    /// Not before this time, microseconds since 1970; 0: at once.
+    pub not_before_us: i64,
+}
+
+impl Brief {
+    /// Its number.
+    pub fn id(&self) -> JobId {
+        self.record.id()
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &State {
+        self.record.state()
+    }
+}
+
+/// What is to be run, and the owner's word for it.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The job as it was signed.
+    pub job: Job,
+    /// What may have been changed since.
+    pub wishes: Wishes,
+    /// When it was submitted, microseconds since 1970.
+    pub submitted_us: i64,
+    /// Its submission.
+    pub submission: i64,
+    /// Its place in the submission, from 0.
+    pub number: usize,
+    /// How many jobs the submission has.
+    pub count: usize,
+    /// The root of the submission's hash tree.
+    pub root: [u8; 32],
+    /// The signature of it.
+    pub signature: Vec<u8>,
+    /// The client's certificate.
+    pub certificate: Certificate,
+}
+
+/// Why a store does not do what it should.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SpoolError {
+    /// There is no room; nothing was written, and later there may be.
+    #[error("the spool has no room: {0}")]
+    Full(String),
+    /// It is damaged or cannot be reached; nothing further may be promised.
+    #[error("the spool failed: {0}")]
+    Failed(String),
+}

@@ -1,0 +1,158 @@
+//! A spool in one SQLite file: WAL, full sync, one writer.
+//!
+//! Nobody in the process opens the file but SQLite: closing any other descriptor of it would drop the locks of
+//! the whole process.
+
+mod hosted;
+mod job;
+mod pages;
+mod read;
+mod schema;
+mod status;
+mod step;
+mod submit;
+
+use std::path::{Path, PathBuf};
+
+use ring::rand::{SecureRandom, SystemRandom};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+
+use super::{Change, Outcome, Reader, Spool, SpoolError, Which};
+use crate::SpoolId;
+
+pub use read::SqliteReader;
+
+/// The writer of a spool file.
+pub struct SqliteSpool {
+    connection: Connection,
+    path: PathBuf,
+    id: SpoolId,
+    tally: status::Tally,
+}
+
+impl SqliteSpool {
+    /// Opens the file, made where there is none.
+    ///
+    /// # Errors
+    /// It cannot be opened, is damaged, or another program's.
+    pub fn open(path: &Path) -> Result<Self, SpoolError> {
+        let connection = Connection::open(path).map_err(failed)?;
+        configure(&connection)?;
+        // The data is the users': their environments are in it.
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(failed)?;
+        if mode != "wal" {
+            return Err(SpoolError::Failed(format!("its journal is \"{mode}\": is it on a network file system?")));
+        }
+        connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
+        schema::prepare(&connection)?;
+        let id = identity(&connection)?;
+        let tally = status::Tally::stored(&connection)?;
+        Ok(Self { connection, path: path.to_owned(), id, tally })
+    }
+
+    /// One more reader of the same file.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn reader(&self) -> Result<SqliteReader, SpoolError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
+        configure(&connection)?;
+        Ok(SqliteReader::new(connection, self.id))
+    }
+}
+
+impl Spool for SqliteSpool {
+    fn id(&self) -> SpoolId {
+        self.id
+    }
+
+    fn write(&mut self, units: &[Vec<Change>]) -> Result<Vec<Vec<Outcome>>, SpoolError> {
+        let mut tally = self.tally.clone();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let mut outcomes = Vec::with_capacity(units.len());
+        for unit in units {
+            let mut refused = false;
+            let mut results = Vec::with_capacity(unit.len());
+            for change in unit {
+                let outcome =
+                    if refused { Outcome::Skipped } else { apply(&transaction, &mut tally, self.id, change)? };
+                refused |= matches!(outcome, Outcome::Refused(_) | Outcome::Later);
+                results.push(outcome);
+            }
+            outcomes.push(results);
+        }
+        if tally != self.tally {
+            tally.store(&transaction)?;
+        }
+        transaction.commit().map_err(failed)?;
+        self.tally = tally;
+        Ok(outcomes)
+    }
+}
+
+fn apply(
+    connection: &Connection,
+    tally: &mut status::Tally,
+    own: SpoolId,
+    change: &Change,
+) -> Result<Outcome, SpoolError> {
+    match change {
+        Change::Submit(submission) => submit::submit(connection, tally, submission),
+        Change::Step(change) => step::step(connection, tally, change),
+        Change::Host { home, job, attempt, user, at_ms, event } => {
+            let place = hosted::Place { home, job: *job, attempt: *attempt, user, at_ms: *at_ms };
+            hosted::host(connection, own, &place, event)
+        }
+        Change::Booted { boot } => hosted::booted(connection, own, boot),
+        Change::Update { job, updates } => step::update(connection, *job, updates),
+        Change::Delete(job) => step::delete(connection, tally, *job),
+        Change::Reported { job, outcome } => step::reported(connection, *job, outcome),
+    }
+}
+
+fn configure(connection: &Connection) -> Result<(), SpoolError> {
+    // A checkpoint by the writer may hold a reader up for a moment, never longer.
+    connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "cache_size", -(CACHE_KIB as i64)).map_err(failed)?;
+    connection.pragma_update(None, "temp_store", "memory").map_err(failed)
+}
+
+fn identity(connection: &Connection) -> Result<SpoolId, SpoolError> {
+    let stored: Option<String> = connection
+        .query_row("SELECT value FROM meta WHERE key = 'spool'", [], |row| row.get(0))
+        .optional()
+        .map_err(failed)?;
+    if let Some(text) = stored {
+        return text.parse().map_err(|error| SpoolError::Failed(format!("its identity is damaged: {error}")));
+    }
+    let mut random = [0; 16];
+    SystemRandom::new().fill(&mut random).map_err(|_| SpoolError::Failed("the kernel gives no random bytes".into()))?;
+    let id = SpoolId::new(random);
+    connection.execute("INSERT INTO meta VALUES ('spool', ?)", [id.to_string()]).map_err(failed)?;
+    Ok(id)
+}
+
+/// No room is a state of the disk that passes; everything else is final.
+fn failed(error: rusqlite::Error) -> SpoolError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => SpoolError::Full(error.to_string()),
+        _ => SpoolError::Failed(error.to_string()),
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, SpoolError> {
+    serde_json::to_string(value).map_err(|error| SpoolError::Failed(error.to_string()))
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, SpoolError> {
+    serde_json::from_str(text).map_err(|error| SpoolError::Failed(format!("a record is damaged: {error}")))
+}
+
+/// Pages of the log before they are put into their places: 8 MiB.
+const CHECKPOINT_PAGES: i64 = 2000;
+/// What each connection keeps in memory.
+const CACHE_KIB: u32 = 4096;

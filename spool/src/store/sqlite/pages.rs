@@ -1,0 +1,151 @@
+//! Jobs as listings show them, a page at a time.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+use wire::ByteString;
+use wire::batch::JobRow;
+use wire::session::Usage;
+
+use super::{SpoolError, Which, failed, parsed};
+use crate::home::{Death, NeverStarted, State, WaitingFor};
+
+pub fn page(
+    connection: &Connection,
+    which: &Which,
+    after: u64,
+    most: u32,
+    now_us: i64,
+) -> Result<(Vec<JobRow>, Option<u64>), SpoolError> {
+    let most = if most == 0 { MOST } else { most.min(MOST) };
+    let mut conditions = vec!["jobs.id > ?".to_owned()];
+    let mut values = vec![Value::Integer(after as i64)];
+    if let Some(user) = &which.user {
+        conditions.push("jobs.user = ?".to_owned());
+        values.push(Value::Text(user.clone()));
+    }
+    if let Some(ids) = &which.ids {
+        // As JSON: any number of them is one parameter.
+        conditions.push("jobs.id IN (SELECT value FROM json_each(?))".to_owned());
+        values.push(Value::Text(format!("{ids:?}")));
+    }
+    if let Some(query) = &which.query {
+        let (condition, parameters) = query.sql();
+        conditions.push(format!("({condition})"));
+        values.extend(parameters.into_iter().map(|value| match value {
+            crate::query::Value::Int(number) => Value::Integer(number),
+            crate::query::Value::Text(text) => Value::Text(text),
+        }));
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM jobs JOIN lanes ON lanes.id = jobs.lane WHERE {} ORDER BY jobs.id LIMIT {most}",
+        conditions.join(" AND ")
+    );
+    let mut statement = connection.prepare(&sql).map_err(failed)?;
+    let rows = statement.query_map(params_from_iter(values), |row| job_row(row, now_us)).map_err(failed)?;
+    let mut jobs = Vec::new();
+    for row in rows {
+        jobs.push(row.map_err(failed)??);
+    }
+    let more = (jobs.len() as u32 == most).then(|| jobs.last().map(|job| job.id)).flatten();
+    Ok((jobs, more))
+}
+
+const COLUMNS: &str = "jobs.id, jobs.record, jobs.user, jobs.queue, jobs.priority, jobs.name, jobs.tags, lanes.hosts, \
+     jobs.host, jobs.attempt, jobs.command, jobs.argv, jobs.directory, jobs.submitted_us, jobs.started_us, \
+     jobs.ended_us, jobs.exit, jobs.signal, jobs.core, jobs.wall_us, jobs.user_us, jobs.system_us, jobs.max_rss_kib, \
+     jobs.left_over, jobs.restartable, jobs.retries, jobs.stdout, jobs.stderr, jobs.mail, jobs.report, \
+     jobs.not_before_us";
+
+fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError>> {
+    let (record, tags, hosts, argv): (String, String, String, String) =
+        (row.get(1)?, row.get(6)?, row.get(7)?, row.get(11)?);
+    let mail: Option<String> = row.get(28)?;
+    let parsed = || {
+        let mail = mail.as_deref().map(parsed).transpose()?;
+        Ok::<_, SpoolError>((parsed::<State>(&record)?, parsed(&tags)?, parsed(&hosts)?, parsed(&argv)?, mail))
+    };
+    let (state, tags, hosts, argv, mail) = match parsed() {
+        Ok(parsed) => parsed,
+        Err(error) => return Ok(Err(error)),
+    };
+    let wall: Option<i64> = row.get(19)?;
+    let usage = match wall {
+        None => None,
+        Some(wall) => Some(Usage {
+            wall_us: wall as u64,
+            user_us: row.get::<_, i64>(20)? as u64,
+            system_us: row.get::<_, i64>(21)? as u64,
+            max_rss_kib: row.get::<_, i64>(22)? as u64,
+        }),
+    };
+    Ok(Ok(JobRow {
+        id: row.get::<_, i64>(0)? as u64,
+        home: String::new(),
+        state: state.word().to_owned(),
+        detail: detail(&state, row.get(30)?, now_us),
+        user: row.get(2)?,
+        queue: row.get(3)?,
+        priority: row.get(4)?,
+        name: row.get(5)?,
+        tags,
+        hosts,
+        host: row.get(8)?,
+        attempt: row.get::<_, i64>(9)? as u64,
+        command: row.get(10)?,
+        argv,
+        directory: ByteString(row.get(12)?),
+        submitted_us: row.get(13)?,
+        started_us: row.get(14)?,
+        ended_us: row.get(15)?,
+        exit: row.get(16)?,
+        signal: row.get(17)?,
+        core: row.get::<_, Option<bool>>(18)?.unwrap_or(false),
+        usage,
+        left_over: row.get(23)?,
+        restartable: row.get(24)?,
+        retries: row.get(25)?,
+        stdout: ByteString(row.get::<_, Option<Vec<u8>>>(26)?.unwrap_or_default()),
+        stderr: ByteString(row.get::<_, Option<Vec<u8>>>(27)?.unwrap_or_default()),
+        mail,
+        report: row.get(29)?,
+    }))
+}
+
+/// What there is to say about a state besides its word.
+fn detail(state: &State, not_before_us: i64, now_us: i64) -> String {
+    match state {
+        State::Running(run) => {
+            let words = run.waiting_for().into_iter().map(|waiting| match waiting {
+                WaitingFor::Host { host, since_unix } => {
+                    format!("{host} silent for {}", minutes(now_us / 1_000_000 - since_unix))
+                }
+                WaitingFor::Cancel => "cancel asked".to_owned(),
+                WaitingFor::Delivery => "delivering".to_owned(),
+            });
+            words.collect::<Vec<_>>().join(", ")
+        }
+        State::Dead(Death::LostHost(_)) => "lost host".to_owned(),
+        State::Dead(Death::NeverStarted(NeverStarted::NoHostCan(refusal))) => {
+            format!("never started: {}", refusal.message)
+        }
+        State::Dead(Death::NeverStarted(NeverStarted::GivenUp)) => "never started: given up".to_owned(),
+        State::Pending { .. } if not_before_us > now_us => {
+            format!("again in {}", minutes((not_before_us - now_us) / 1_000_000 + 1))
+        }
+        State::Finished { output: crate::home::Output::Lost, .. } => "its output is lost".to_owned(),
+        State::Held { .. } | State::Pending { .. } | State::Finished { .. } | State::Cancelled => String::new(),
+    }
+}
+
+/// `41 s`, `12 min`, `2 h 10 min`.
+fn minutes(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// Jobs in one page at most.
+const MOST: u32 = 1000;

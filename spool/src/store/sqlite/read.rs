@@ -1,0 +1,176 @@
+//! Reading a spool file, beside its writer. No read outlives its call, so that the log can be checkpointed.
+
+use rusqlite::{Connection, OptionalExtension};
+use wire::ByteString;
+use wire::batch::{JobRow, StatusAnswer, Wishes};
+use wire::identity::Certificate;
+use wire::job::Job;
+
+use super::{Reader, SpoolError, Which, failed, hosted, job, pages, parsed, status};
+use crate::store::{Brief, Description, InHand};
+use crate::{JobId, SpoolId};
+
+/// A reader of a spool file.
+pub struct SqliteReader {
+    connection: Connection,
+    own: SpoolId,
+}
+
+impl SqliteReader {
+    pub(super) fn new(connection: Connection, own: SpoolId) -> Self {
+        Self { connection, own }
+    }
+
+    fn briefs(&self, rest: &str, parameters: impl rusqlite::Params) -> Result<Vec<Brief>, SpoolError> {
+        let sql = format!("SELECT {} FROM jobs JOIN lanes ON lanes.id = jobs.lane {rest}", job::BRIEF);
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let rows = statement.query_map(parameters, job::brief).map_err(failed)?;
+        rows.map(|row| row.map_err(failed)?).collect()
+    }
+}
+
+impl Reader for SqliteReader {
+    fn row(&self, id: JobId, now_us: i64) -> Result<Option<JobRow>, SpoolError> {
+        let which = Which { ids: Some(vec![id.number()]), ..Which::default() };
+        Ok(self.page(&which, 0, 1, now_us)?.0.pop())
+    }
+
+    fn page(
+        &self,
+        which: &Which,
+        after: u64,
+        most: u32,
+        now_us: i64,
+    ) -> Result<(Vec<JobRow>, Option<u64>), SpoolError> {
+        pages::page(&self.connection, which, after, most, now_us)
+    }
+
+    fn brief(&self, id: JobId) -> Result<Option<Brief>, SpoolError> {
+        Ok(self.briefs("WHERE jobs.id = ?", [id.number() as i64])?.pop())
+    }
+
+    fn waiting(&self, lane: i64, most: u32, now_us: i64) -> Result<Vec<Brief>, SpoolError> {
+        self.briefs(
+            "WHERE jobs.state = 'pending' AND jobs.lane = ? AND jobs.not_before_us <= ?
+             ORDER BY jobs.priority DESC, jobs.id LIMIT ?",
+            [lane, now_us, i64::from(most)],
+        )
+    }
+
+    fn next_start(&self, lane: i64, now_us: i64) -> Result<Option<i64>, SpoolError> {
+        let sql = "SELECT min(not_before_us) FROM jobs
+             WHERE state = 'pending' AND not_before_us > 0 AND lane = ? AND not_before_us > ?";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        statement.query_row([lane, now_us], |row| row.get(0)).map_err(failed)
+    }
+
+    fn lanes(&self) -> Result<Vec<i64>, SpoolError> {
+        // From lane to lane by the index: a million jobs that wait in one of them are not looked at.
+        let sql = "WITH RECURSIVE next(lane) AS (
+                 SELECT min(lane) FROM jobs WHERE state = 'pending'
+                 UNION ALL
+                 SELECT (SELECT min(lane) FROM jobs WHERE state = 'pending' AND lane > next.lane)
+                     FROM next WHERE next.lane IS NOT NULL
+             ) SELECT lane FROM next WHERE lane IS NOT NULL";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let rows = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+        rows.collect::<Result<_, _>>().map_err(failed)
+    }
+
+    fn unsettled(&self) -> Result<Vec<Brief>, SpoolError> {
+        let open = "WHERE (jobs.state = 'running' OR jobs.state = 'dead') ORDER BY jobs.id";
+        let mut found = self.briefs(open, [])?;
+        found.retain(|brief| brief.record.unsettled().next().is_some());
+        Ok(found)
+    }
+
+    fn description(&self, id: JobId) -> Result<Option<Description>, SpoolError> {
+        let sql = "SELECT commons.job, jobs.argv, submissions.key, jobs.number, jobs.priority, jobs.name, jobs.tags,
+                 jobs.mail, jobs.submitted_us, submissions.id, submissions.count, submissions.root,
+                 submissions.signature, submissions.certificate, jobs.state
+             FROM jobs JOIN commons ON commons.id = jobs.common JOIN submissions ON submissions.id = jobs.submission
+             WHERE jobs.id = ?";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let found = statement
+            .query_row([id.number() as i64], |row| {
+                let texts: (String, String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                let (tags, mail): (String, Option<String>) = (row.get(6)?, row.get(7)?);
+                let wishes = Wishes { priority: row.get(4)?, name: row.get(5)?, ..Wishes::default() };
+                let rest = Description {
+                    job: empty_job(),
+                    wishes,
+                    submitted_us: row.get(8)?,
+                    submission: row.get(9)?,
+                    number: texts.3 as usize,
+                    count: row.get::<_, i64>(10)? as usize,
+                    root: row.get(11)?,
+                    signature: row.get(12)?,
+                    certificate: Certificate(row.get(13)?),
+                };
+                Ok((texts, tags, mail, row.get::<_, String>(14)?, rest))
+            })
+            .optional()
+            .map_err(failed)?;
+        let Some(((common, argv, key, number), tags, mail, state, rest)) = found else {
+            return Ok(None);
+        };
+        let mut job: Job = parsed(&common)?;
+        job.argv = parsed::<Vec<ByteString>>(&argv)?;
+        job.submit_key = format!("{key}/{number}");
+        let mail = mail.as_deref().map(parsed).transpose()?;
+        let wishes = Wishes { tags: parsed(&tags)?, mail, held: state == "held", ..rest.wishes };
+        Ok(Some(Description { job, wishes, ..rest }))
+    }
+
+    fn digests(&self, submission: i64) -> Result<Vec<[u8; 32]>, SpoolError> {
+        let bytes: Vec<u8> = self
+            .connection
+            .query_row("SELECT digests FROM submissions WHERE id = ?", [submission], |row| row.get(0))
+            .map_err(failed)?;
+        Ok(bytes.as_chunks::<32>().0.to_vec())
+    }
+
+    fn attempts(&self) -> Result<Vec<InHand>, SpoolError> {
+        hosted::all_in_hand(&self.connection, self.own)
+    }
+
+    fn status(&self, now_us: i64) -> Result<StatusAnswer, SpoolError> {
+        status::answer(&self.connection, now_us)
+    }
+
+    fn owed(&self, most: u32) -> Result<Vec<(JobId, u64)>, SpoolError> {
+        let sql = "SELECT id, attempt FROM jobs WHERE report = 'owed' ORDER BY id LIMIT ?";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let rows = statement.query_map([most], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+        let rows = rows.map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let id = |id: i64| JobId::new(id as u64).map_err(|error| SpoolError::Failed(error.to_string()));
+        rows.into_iter().map(|(job, attempt)| Ok((id(job)?, attempt as u64))).collect()
+    }
+
+    fn last_id(&self) -> Result<u64, SpoolError> {
+        let last: Option<i64> =
+            self.connection.query_row("SELECT max(id) FROM jobs", [], |row| row.get(0)).map_err(failed)?;
+        Ok(last.unwrap_or(0) as u64)
+    }
+}
+
+/// Stands where the real one is put a moment later.
+fn empty_job() -> Job {
+    Job {
+        argv: Vec::new(),
+        environment: Vec::new(),
+        directory: ByteString::default(),
+        umask: 0,
+        nice: 0,
+        limits: Vec::new(),
+        ignored_signals: Vec::new(),
+        descriptors: [wire::job::Descriptor::Pipe; 3],
+        queue: String::new(),
+        hosts: Vec::new(),
+        home: String::new(),
+        submit_key: String::new(),
+        tee: None,
+        spill: None,
+        batch: None,
+    }
+}

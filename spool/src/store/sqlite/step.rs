@@ -1,0 +1,136 @@
+//! What happens to a job or an attempt: the record is read, stepped and written.
+
+use rusqlite::{Connection, params};
+use wire::batch::Update;
+use wire::session::{End, Outcome as Ending};
+
+use super::status::Tally;
+use super::{Outcome, SpoolError, failed, job, json};
+use crate::home::{Event, Report, State, Step};
+use crate::store::StepChange;
+use crate::{Attempt, JobId};
+
+pub fn step(connection: &Connection, tally: &mut Tally, change: &StepChange) -> Result<Outcome, SpoolError> {
+    let Some(mut stored) = job::stored(connection, change.job)? else {
+        return Ok(Outcome::Refused(format!("there is no job {}", change.job)));
+    };
+    let before = stored.brief.record.state().clone();
+    match stored.brief.record.step(&change.event) {
+        Err(not_allowed) => return Ok(Outcome::Refused(not_allowed.to_string())),
+        Ok(Step::Later) => return Ok(Outcome::Later),
+        Ok(Step::Nothing) => return Ok(Outcome::Job { brief: Box::new(stored.brief), changed: false }),
+        Ok(Step::To(record)) => stored.brief.record = record,
+    }
+    let at = change.at_us;
+    match &change.event {
+        Event::Placed(place) => {
+            stored.host = Some(place.host.clone());
+            stored.forget_run();
+        }
+        Event::Reported { report: Report::Started, .. } => stored.started_us = Some(at),
+        Event::Reported { report: Report::Ended(end), .. } => stored.ended(end, change.left_over, at),
+        Event::Resubmitted => {
+            stored.forget_run();
+            stored.brief.not_before_us = 0;
+            stored.report.clear();
+            stored.retries = stored.retries_submitted;
+        }
+        _ => {}
+    }
+    if let Some([stdout, stderr]) = &change.output {
+        stored.stdout = Some(stdout.0.clone());
+        stored.stderr = Some(stderr.0.clone());
+    }
+    let entered = stored.brief.state().word() != before.word();
+    if entered && let State::Finished { end, .. } = stored.brief.state() {
+        let end = end.clone();
+        tally.ended(&end, at);
+        if is_failure(&end) && stored.retries > 0 {
+            retry(&mut stored, at)?;
+        }
+    }
+    let after = stored.brief.state().word();
+    if entered {
+        tally.leaves(before.word());
+        tally.enters(after);
+        if matches!(after, "finished" | "dead" | "cancelled") {
+            stored.ended_us = stored.ended_us.or(Some(at));
+            stored.report = "owed".to_owned();
+        }
+    }
+    stored.write(connection)?;
+    Ok(Outcome::Job { brief: Box::new(stored.brief), changed: true })
+}
+
+/// A failure with retries left: the job waits again, as if its owner had resubmitted it.
+fn retry(stored: &mut job::Stored, at_us: i64) -> Result<(), SpoolError> {
+    match stored.brief.record.step(&Event::Resubmitted) {
+        Ok(Step::To(record)) => stored.brief.record = record,
+        // What has ended can be resubmitted, by the table of states.
+        _ => return Ok(()),
+    }
+    let done = stored.retries_submitted.saturating_sub(stored.retries).min(12);
+    let pause_s = (i64::from(stored.backoff_s) << done).min(LONGEST_BACKOFF_S);
+    stored.brief.not_before_us = if pause_s > 0 { at_us + pause_s * 1_000_000 } else { 0 };
+    stored.retries -= 1;
+    Ok(())
+}
+
+fn is_failure(end: &End) -> bool {
+    end.outcome != Ending::Exited(0)
+}
+
+pub fn update(connection: &Connection, id: JobId, updates: &[Update]) -> Result<Outcome, SpoolError> {
+    let Some(mut stored) = job::stored(connection, id)? else {
+        return Ok(Outcome::Refused(format!("there is no job {id}")));
+    };
+    if let State::Finished { .. } | State::Dead(_) | State::Cancelled = stored.brief.state() {
+        let word = stored.brief.state().word();
+        return Ok(Outcome::Refused(format!("job {id} is {word}; nothing of it can be changed any more")));
+    }
+    for update in updates {
+        match update {
+            Update::Priority(_) if !matches!(stored.brief.state(), State::Held { .. } | State::Pending { .. }) => {
+                let word = stored.brief.state().word();
+                return Ok(Outcome::Refused(format!("job {id} is {word}; its priority does not matter any more")));
+            }
+            Update::Priority(priority) => stored.brief.priority = *priority,
+            Update::Name(name) => stored.name.clone_from(name),
+            Update::Tags(tags) => stored.tags = json(tags)?,
+            Update::Mail(mail) => stored.mail = mail.as_ref().map(json).transpose()?,
+        }
+    }
+    stored.write(connection)?;
+    Ok(Outcome::Job { brief: Box::new(stored.brief), changed: true })
+}
+
+pub fn delete(connection: &Connection, tally: &mut Tally, id: JobId) -> Result<Outcome, SpoolError> {
+    let Some(stored) = job::stored(connection, id)? else {
+        return Ok(Outcome::Refused(format!("there is no job {id}")));
+    };
+    let state = stored.brief.state();
+    if let State::Running(run) = state {
+        return Ok(Outcome::Refused(format!("job {id} is running on {}; cancel it first", run.place.host)));
+    }
+    if stored.report == "owed" {
+        return Ok(Outcome::Refused(format!("the report of job {id} is not delivered yet; try again in a moment")));
+    }
+    tally.leaves(state.word());
+    connection
+        .prepare_cached("DELETE FROM jobs WHERE id = ?")
+        .and_then(|mut statement| statement.execute([id.number() as i64]))
+        .map_err(failed)?;
+    let attempts = stored.brief.record.last().map_or(0, Attempt::number);
+    Ok(Outcome::Deleted { attempts })
+}
+
+pub fn reported(connection: &Connection, id: JobId, outcome: &str) -> Result<Outcome, SpoolError> {
+    connection
+        .prepare_cached("UPDATE jobs SET report = ? WHERE id = ? AND report = 'owed'")
+        .and_then(|mut statement| statement.execute(params![outcome, id.number() as i64]))
+        .map_err(failed)?;
+    Ok(Outcome::Noted)
+}
+
+/// The longest pause before a retry.
+const LONGEST_BACKOFF_S: i64 = 3600;
