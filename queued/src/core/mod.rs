@@ -14,6 +14,7 @@
 //! | [`admission`] | May this start happen here, now? Who gets the slot that is free? |
 //! | [`attach`] | Which session does a person mean? |
 //! | [`dispatch`] | Which job is placed next, and whom do we ask? |
+//! | [`reports`] | What is mailed to whom, and when is it tried again? |
 
 pub mod admission;
 pub mod attach;
@@ -23,5 +24,6 @@ pub mod estimate;
 pub mod names;
 pub mod random;
 pub mod rank;
+pub mod reports;
 pub mod table;
 pub mod time;
