@@ -12,6 +12,10 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use wire::places;
 
+pub mod mail;
+
+use mail::MailSettings;
+
 /// The directories and files of one daemon.
 #[derive(Debug, Clone)]
 pub struct Places {
@@ -105,6 +109,8 @@ pub struct Settings {
     pub starter: Option<PathBuf>,
     /// The file with the cluster's authority, in system mode.
     pub authority: Option<PathBuf>,
+    /// How reports are mailed.
+    pub mail: Option<MailSettings>,
 }
 
 /// How long a session with a terminal is kept when its client has gone.
@@ -204,6 +210,7 @@ impl Settings {
             )));
         }
         settings.listen_address().map_err(|error| bad(error.to_string()))?;
+        settings.mail.as_ref().map_or(Ok(()), MailSettings::check).map_err(bad)?;
         Ok(settings)
     }
 
@@ -217,6 +224,7 @@ impl Settings {
         self.linger = own.linger.or(self.linger.take());
         self.starter = own.starter.or(self.starter.take());
         self.authority = own.authority.or(self.authority.take());
+        self.mail = own.mail.or(self.mail.take());
     }
 
     /// The name given to this host.
@@ -317,6 +325,8 @@ mod tests {
             "speed = nan",
             "listen = \"somewhere\"",
             "[host.a]\nhost = \"b\"",
+            "[mail]\nport = 25",
+            "[mail]\nfrom = \"nobody\"",
         ] {
             assert!(parse(text).is_err(), "{text} was accepted");
         }
