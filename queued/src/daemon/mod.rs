@@ -12,6 +12,7 @@ pub mod cluster;
 mod hosting;
 mod ids;
 mod load;
+pub mod mail;
 mod memory;
 mod newcomer;
 mod peers;
