@@ -30,9 +30,12 @@ pub(super) fn size_kib(text: &str) -> Option<RangeInclusive<i64>> {
 
 /// Microseconds, and the smallest difference that this way of writing shows.
 fn parts(text: &str) -> Option<(i64, i64)> {
+    if text.is_empty() {
+        return None;
+    }
     let mut rest = text;
     let (mut sum, mut grain) = (0_i64, SECOND);
-    while !rest.is_empty() || sum == 0 && rest.len() == text.len() {
+    while !rest.is_empty() {
         let (number, behind) = Decimal::before_unit(rest)?;
         let length = behind.find(|c: char| !c.is_alphabetic()).unwrap_or(behind.len());
         let unit = match &behind[..length] {

@@ -135,7 +135,7 @@ pub enum Why {
         value: String,
     },
     /// `none` for a field that every job has.
-    #[error("every job has {field}: expected a value, or '{value}' in quotes if that is the text")]
+    #[error("{value} stands for absent, which {field} never is: expected a value, or '{value}' in quotes")]
     NeverAbsent {
         /// The field.
         field: &'static str,

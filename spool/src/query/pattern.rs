@@ -93,7 +93,7 @@ fn codes(text: &[u8]) -> impl Iterator<Item = u32> {
         while let Some(next) = bytes.next_if(|byte| byte & 0xC0 == 0x80) {
             code = (code << 6) | u32::from(next & 0x3F);
         }
-        let is_none = code < 0x80 || code & 0xFFFF_F800 == 0xD800 || code & 0xFFFF_FFFE == 0xFFFE;
+        let is_none = code < 0x80 || code & 0xFFFF_F800 == 0xD800;
         Some(if is_none { 0xFFFD } else { code })
     })
 }

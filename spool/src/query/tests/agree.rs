@@ -48,6 +48,52 @@ proptest! {
     }
 }
 
+/// What SQLite takes bytes for that are no UTF-8 is its own affair and may change with its version.
+#[test]
+fn patterns_fit_broken_utf8_as_they_do_for_sqlite() {
+    let directories = [
+        &b"/\xa9"[..],
+        b"\xa9/",
+        b"\xc2\xa9/",
+        b"\xe0\x82\xa9/",
+        b"\xc3",
+        b"\xc1\x81",
+        b"\xed\xa0\x80",
+        b"\xef\xbf\xbd",
+        b"\xef\xbf\xbe",
+        b"\xef\xbf\xbf",
+        b"\xf0\x9d\x84\x9e",
+        b"\xff\xbf",
+        b"\xfe",
+        b"a\0b",
+        b"[a]",
+    ];
+    let rows: Vec<JobRow> =
+        directories.iter().map(|bytes| JobRow { directory: ByteString(bytes.to_vec()), ..JobRow::default() }).collect();
+    let rows = numbered(rows);
+    let database = Database::of(&rows);
+    let patterns = [
+        "?",
+        "??",
+        "?*?",
+        "\u{a9}*",
+        "*\u{a9}",
+        "\u{fffd}*",
+        "*\u{fffd}",
+        "*\u{fffe}",
+        "\u{ffff}*",
+        "a*",
+        "*b",
+        "[a*",
+        "*[*]",
+    ];
+    for pattern in patterns {
+        for text in [format!("directory=~{pattern}"), format!("directory!~{pattern}")] {
+            agree(&text, &good(&text), &rows, &database).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}
+
 /// Samples from which both kinds of answer never come would prove nothing.
 #[test]
 fn samples_are_sometimes_true_and_sometimes_false() {

@@ -68,7 +68,7 @@ fn every_error_names_the_column_and_what_was_expected() {
         ("wall>''", r#"6: "" does not fit wall: expected a duration such as 41s, 1h30min or 90 (seconds)"#),
         ("wall>1.s", r#"6: "1.s" does not fit wall: expected a duration such as 41s, 1h30min or 90 (seconds)"#),
         ("memory>500", r#"8: "500" does not fit memory: expected a size such as 500M or 4GiB"#),
-        ("queue=none", "7: every job has queue: expected a value, or 'none' in quotes if that is the text"),
+        ("queue=none", "7: none stands for absent, which queue never is: expected a value, or 'none' in quotes"),
         ("name='é' oops", &format!(r#"10: "oops": no such state or field; {TERM}"#)),
         ("name='\u{1b}[31m'", r"7: the control character \u{1b} is in the way: expected text"),
     ] {
