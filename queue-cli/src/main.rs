@@ -32,6 +32,7 @@ mod newlines;
 mod notice;
 mod output;
 mod place;
+#[allow(dead_code)]
 mod records;
 mod run;
 mod session;
