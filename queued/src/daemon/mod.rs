@@ -69,8 +69,6 @@ pub struct Daemon {
     hosting: Hosting,
     placing: Placing,
     batch: batch::Batch,
-    /// The report of a job is owed.
-    reports_owed: Notify,
     peers: Peers,
     /// Something has a new deadline.
     rearmed: Notify,

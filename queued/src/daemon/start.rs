@@ -23,7 +23,7 @@ use super::memory::Memory;
 use super::peers::Peers;
 use super::placing::Placing;
 use super::runners::Runners;
-use super::{Daemon, batch, port, socket};
+use super::{Daemon, batch, mail, port, socket};
 use crate::config::{Places, Settings};
 use crate::core::names::HostName;
 use crate::core::table::{Event, OwnHost, Table};
@@ -209,9 +209,9 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
     peers.extend(memory.addresses().map(str::to_owned));
     let table = Table::new(OwnHost { name: host.clone(), address: address.clone(), incarnation }, peers, unix_us);
     let store = batch::Store::open(&places.state)?;
+    let mailer = mail::Mailer::new(settings.mail.as_ref(), &host, &places.state);
     let daemon = Rc::new(Daemon {
-        batch: batch::Batch::new(store),
-        reports_owed: tokio::sync::Notify::new(),
+        batch: batch::Batch::new(store, mailer),
         ids: Ids::open(&places.state)?,
         hosting: Hosting::new(settings.speed.unwrap_or(1.0), now),
         placing: Placing::new(own, unix_us),
@@ -301,6 +301,7 @@ impl Daemon {
             self.open_port(listener);
             self.table_event(Event::Address(address));
         }
+        self.batch.reports.replace(mail::Mailer::new(settings.mail.as_ref(), &self.host, &self.places.state));
         *self.settings.borrow_mut() = settings;
         if !same_cluster {
             self.peers.forget_all();

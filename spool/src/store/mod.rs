@@ -102,11 +102,11 @@ pub trait Reader: Send {
     /// The store cannot be read.
     fn status(&self, now_us: i64) -> Result<StatusAnswer, SpoolError>;
 
-    /// Reports that are owed, the oldest first: job and attempt.
+    /// Reports that are owed for jobs above `after`, by id: job and attempt.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn owed(&self, most: u32) -> Result<Vec<(JobId, u64)>, SpoolError>;
+    fn owed(&self, after: u64, most: u32) -> Result<Vec<(JobId, u64)>, SpoolError>;
 
     /// The largest id ever given to a job.
     ///

@@ -243,6 +243,7 @@ impl Batch {
                 let (spool, report) = (self.store.id(), Report::Started);
                 unit.push(Change::Step(StepChange::new(job, JobEvent::Reported { attempt, spool, report }, at_us)));
                 drop(self.store.write(unit).await);
+                self.reports.look_at(key.job_id, key.attempt, crate::core::reports::Kind::Start);
             } else if self.store.write(unit).await.is_ok() {
                 self.report(daemon, key, Known::Started);
             }

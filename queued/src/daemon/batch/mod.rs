@@ -15,6 +15,7 @@ mod line;
 mod lists;
 mod output;
 mod place;
+mod reports;
 mod store;
 mod submit;
 mod trees;
@@ -33,6 +34,7 @@ use wire::api::{Refusal, RefusalKind};
 use crate::core::admission::Key;
 use crate::core::names::HostName;
 use crate::daemon::Daemon;
+use crate::daemon::mail::Mailer;
 use crate::link::AttemptKey;
 pub use api::{answer, from_host};
 pub use store::Store;
@@ -44,6 +46,8 @@ pub struct Batch {
     line: line::Line,
     trees: RefCell<trees::Trees>,
     waiters: waiters::Waiters,
+    /// Reports on their way to their owners.
+    pub reports: reports::Reports,
     /// Attempts that this host runs, released to a runner.
     hosted: RefCell<HashMap<AttemptKey, host::Hosted>>,
     /// Attempts that a runner has made ready and nobody has released yet.
@@ -62,12 +66,13 @@ pub struct Batch {
 
 impl Batch {
     /// With nothing in hand yet.
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, mailer: Mailer) -> Self {
         Self {
             store,
             line: line::Line::default(),
             trees: RefCell::default(),
             waiters: waiters::Waiters::default(),
+            reports: reports::Reports::new(mailer),
             hosted: RefCell::default(),
             prepared: RefCell::default(),
             doubts: doubts::Doubts::default(),
@@ -99,6 +104,8 @@ impl Batch {
         self.fill(daemon);
         let watching = daemon.clone();
         tokio::task::spawn_local(async move { watching.batch.watch(&watching).await });
+        let sending = daemon.clone();
+        tokio::task::spawn_local(async move { sending.batch.send_reports(&sending).await });
     }
 }
 

@@ -215,7 +215,8 @@ impl Batch {
                 self.line.forget(id);
                 self.waiters.ended(id);
                 self.leases.borrow_mut().retain(|(job, _), _| *job != id);
-                daemon.reports_owed.notify_one();
+                let attempt = brief.record.last().map_or(0, Attempt::number);
+                self.reports.look_at(id, attempt, crate::core::reports::Kind::End);
             }
             State::Held { .. } | State::Running(_) => {}
         }

@@ -37,7 +37,7 @@ pub fn page(
         }));
     }
     let sql = format!(
-        "SELECT {COLUMNS} FROM jobs JOIN lanes ON lanes.id = jobs.lane WHERE {} ORDER BY jobs.id LIMIT {most}",
+        "SELECT {COLUMNS} FROM jobs WHERE {} ORDER BY jobs.id LIMIT {most}",
         conditions.join(" AND ")
     );
     let mut statement = connection.prepare(&sql).map_err(failed)?;
@@ -50,7 +50,8 @@ pub fn page(
     Ok((jobs, more))
 }
 
-const COLUMNS: &str = "jobs.id, jobs.record, jobs.user, jobs.queue, jobs.priority, jobs.name, jobs.tags, lanes.hosts, \
+const COLUMNS: &str = "jobs.id, jobs.record, jobs.user, jobs.queue, jobs.priority, jobs.name, jobs.tags, \
+     (SELECT lanes.hosts FROM lanes WHERE lanes.id = jobs.lane), \
      jobs.host, jobs.attempt, jobs.command, jobs.argv, jobs.directory, jobs.submitted_us, jobs.started_us, \
      jobs.ended_us, jobs.exit, jobs.signal, jobs.core, jobs.wall_us, jobs.user_us, jobs.system_us, jobs.max_rss_kib, \
      jobs.left_over, jobs.restartable, jobs.retries, jobs.stdout, jobs.stderr, jobs.mail, jobs.report, \
