@@ -80,8 +80,7 @@ impl Batch {
             self.write_letters(daemon, ticked);
             let due = self.reports.outbox.borrow_mut().handle(now, outbox::Event::Tick);
             self.carry_out_letters(daemon, due);
-            let deadlines =
-                [self.reports.caps.borrow().next_deadline(), self.reports.outbox.borrow().next_deadline()];
+            let deadlines = [self.reports.caps.borrow().next_deadline(), self.reports.outbox.borrow().next_deadline()];
             let woken = self.reports.woken.notified();
             match deadlines.into_iter().flatten().min() {
                 Some(deadline) => {

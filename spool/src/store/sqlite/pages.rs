@@ -36,10 +36,7 @@ pub fn page(
             crate::query::Value::Text(text) => Value::Text(text),
         }));
     }
-    let sql = format!(
-        "SELECT {COLUMNS} FROM jobs WHERE {} ORDER BY jobs.id LIMIT {most}",
-        conditions.join(" AND ")
-    );
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {} ORDER BY jobs.id LIMIT {most}", conditions.join(" AND "));
     let mut statement = connection.prepare(&sql).map_err(failed)?;
     let rows = statement.query_map(params_from_iter(values), |row| job_row(row, now_us)).map_err(failed)?;
     let mut jobs = Vec::new();

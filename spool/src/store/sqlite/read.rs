@@ -141,7 +141,8 @@ impl Reader for SqliteReader {
     fn owed(&self, after: u64, most: u32) -> Result<Vec<(JobId, u64)>, SpoolError> {
         let sql = "SELECT id, attempt FROM jobs WHERE report = 'owed' AND id > ? ORDER BY id LIMIT ?";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        let rows = statement.query_map([after as i64, i64::from(most)], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+        let rows = statement
+            .query_map([after as i64, i64::from(most)], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
         let rows = rows.map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let id = |id: i64| JobId::new(id as u64).map_err(|error| SpoolError::Failed(error.to_string()));
         rows.into_iter().map(|(job, attempt)| Ok((id(job)?, attempt as u64))).collect()

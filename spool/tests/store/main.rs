@@ -1,0 +1,6 @@
+//! What every store must do, tried on the one that there is: each test opens it, writes, and looks again with
+//! another reader, or after it was opened anew.
+
+mod changes;
+mod samples;
+mod submissions;
