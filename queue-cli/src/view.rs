@@ -1,5 +1,5 @@
 //! `queue attach --view`: shows the terminal of a session to somebody who only looks. What is typed
-//! goes nowhere; ^C leaves.
+//! goes nowhere; ^C leaves. A lost connection is made anew, and what comes on it begins with the screen.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -8,11 +8,12 @@ use std::time::Instant;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sys::signal::Signals;
-use wire::link::Received;
+use wire::link::{LinkError, Received};
 use wire::session::{Control, Endpoint, Event, Size, Stream};
 
 use crate::attach::LetIn;
-use crate::connection::{Connection, why};
+use crate::connection::{Connection, MOST_STRIKES, why};
+use crate::description::Taken;
 use crate::end::{Ending, in_words};
 use crate::failure::Failure;
 use crate::modes::Rawness;
@@ -27,6 +28,9 @@ struct View {
     signals: Signals,
     output: Output,
     let_in: LetIn,
+    /// Connections that the runner broke the protocol on.
+    strikes: u32,
+    /// The job's end was the last that the runner said; from then on nobody is listened to.
     ended: Option<Ending>,
 }
 
@@ -36,7 +40,7 @@ pub fn run(connection: Connection, endpoint: Endpoint, terminal: Terminal) -> io
     let mut output = Output::default();
     output.set_tty(terminal.sink());
     let let_in = LetIn::from_now();
-    let mut view = View { connection, endpoint, terminal, signals, output, let_in, ended: None };
+    let mut view = View { connection, endpoint, terminal, signals, output, let_in, strikes: 0, ended: None };
     view.terminal.enter_raw(Rawness::Shared);
     view.output.translates = view.terminal.translates_newlines();
     let ending = loop {
@@ -55,9 +59,10 @@ pub fn run(connection: Connection, endpoint: Endpoint, terminal: Terminal) -> io
 
 impl View {
     fn turn(&mut self) -> Option<Ending> {
-        self.connection.transmit(&mut self.endpoint);
-        if self.ended.is_some() && self.output.is_done(&self.endpoint) {
-            return Some(Ending::Code(0));
+        match self.ended {
+            Some(_) if self.output.is_done(&self.endpoint) => return Some(Ending::Code(0)),
+            Some(_) => {}
+            None => self.connection.transmit(&mut self.endpoint),
         }
         self.wait();
         while let Ok(Some(signal)) = self.signals.next() {
@@ -71,16 +76,19 @@ impl View {
         }
         // Keys are nobody's; q is what people try.
         let mut keys = [0; 256];
-        if let Ok(crate::description::Taken::Bytes(count)) = self.terminal.read(&mut keys)
-            && keys[..count].contains(&b'q')
-        {
-            return Some(Ending::Code(0));
+        match self.terminal.read(&mut keys) {
+            Ok(Taken::Bytes(count)) if keys[..count].contains(&b'q') => return Some(Ending::Code(0)),
+            Ok(Taken::Bytes(_) | Taken::Blocked) => {}
+            // Nobody looks any more, and the kernel tells only the session's leader.
+            Ok(Taken::End) | Err(_) => return Some(Ending::Signal(libc::SIGHUP)),
         }
-        if let Some(ending) = self.hear() {
-            return Some(ending);
+        if self.ended.is_none() {
+            if let Some(ending) = self.hear() {
+                return Some(ending);
+            }
+            self.connection.keep_up(&mut self.endpoint, Instant::now());
         }
         self.output.push(Stream::Tty, &mut self.endpoint);
-        self.connection.keep_up(&mut self.endpoint, Instant::now());
         self.let_in.failed(&self.connection)
     }
 
@@ -89,10 +97,13 @@ impl View {
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN),
         ];
-        polled.extend(self.connection.interests(&self.endpoint).map(|(socket, flags)| PollFd::new(socket, flags)));
+        let mut deadline = None;
+        if self.ended.is_none() {
+            polled.extend(self.connection.interests(&self.endpoint).map(|(socket, flags)| PollFd::new(socket, flags)));
+            deadline = self.connection.deadline().into_iter().chain(self.let_in.deadline(&self.connection)).min();
+        }
         let outputs = self.output.waits(&self.endpoint);
         polled.extend(outputs.iter().map(|(_, sink)| PollFd::new(*sink, PollFlags::POLLOUT)));
-        let deadline = self.connection.deadline().into_iter().chain(self.let_in.deadline(&self.connection)).min();
         let timeout = deadline.map_or(PollTimeout::NONE, |at| {
             let left = at.saturating_duration_since(Instant::now()).as_millis() + 1;
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -132,19 +143,30 @@ impl View {
                 _ => {}
             }
         }
-        if let Some(why) = refused {
-            return Some(Ending::TurnedAway(why));
+        match refused {
+            Some(reason) if self.connection.was_answered() => {
+                let host = &self.connection.host;
+                return Some(Ending::Failed(Failure::own(format!("{host} does not show the session again: {reason}"))));
+            }
+            Some(reason) => return Some(Ending::TurnedAway(reason)),
+            None => {}
         }
         match received {
-            Ok(Received::Closed) if self.ended.is_none() => self.connection.lose(&mut self.endpoint),
-            Err(error) if self.connection.was_answered() => {
-                let host = &self.connection.host;
-                return Some(Ending::Failed(Failure::own(format!("{host}: {}", why(&error)))));
-            }
-            Err(_) => self.connection.lose(&mut self.endpoint),
-            Ok(_) => {}
+            _ if self.ended.is_some() => None,
+            Ok(Received::Closed) => self.lost(&LinkError::Cut),
+            Err(error) => self.lost(&error),
+            Ok(Received::Blocked | Received::More) => None,
         }
-        None
+    }
+
+    /// The connection is lost; there will be another, unless the runner is not to be understood.
+    fn lost(&mut self, error: &LinkError) -> Option<Ending> {
+        self.connection.lose(&mut self.endpoint);
+        if let LinkError::Protocol(_) = error {
+            self.strikes += 1;
+        }
+        (self.strikes == MOST_STRIKES)
+            .then(|| Ending::Failed(Failure::own(format!("{}: {}", self.connection.host, why(error)))))
     }
 
     /// A picture of another size is only partly to be seen.

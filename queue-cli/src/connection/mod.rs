@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use wire::api::Placement;
 use wire::identity::{SecretKey, tls};
 use wire::link::{Link, LinkError, Received, Sink};
-use wire::session::{Endpoint, HelloKind};
+use wire::session::{Endpoint, HelloKind, Side};
 
 pub use first::Unreached;
 
@@ -364,6 +364,10 @@ impl Connection {
     }
 
     fn up(&mut self, endpoint: &mut Endpoint, Greeted { link, early }: Greeted, until: Instant) {
+        // The runner makes a new end for each connection of one who only looks, and shows it the screen.
+        if self.kind == HelloKind::View {
+            *endpoint = Endpoint::new(Side::Client);
+        }
         endpoint.connect(&self.session, self.kind, self.generation);
         self.attempts.give_up();
         self.early = early;
@@ -386,6 +390,8 @@ pub fn why(error: &LinkError) -> String {
     }
 }
 
+/// A runner that cannot be understood on so many connections never will be.
+pub const MOST_STRIKES: u32 = 3;
 /// How long a later attempt may take from its start to the runner's HELLO.
 const ANSWER: Duration = Duration::from_secs(5);
 /// A way that owes something for so long is suspected to be cut.

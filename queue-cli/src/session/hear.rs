@@ -4,7 +4,7 @@ use wire::link::{LinkError, Received};
 use wire::session::{Control, Event, Stream, TAKEN_OVER};
 
 use super::{Last, Progress, Session};
-use crate::connection::why;
+use crate::connection::{MOST_STRIKES, why};
 use crate::end::Ending;
 use crate::failure::Failure;
 use crate::job_control::Grant;
@@ -175,6 +175,3 @@ impl Session {
         }
     }
 }
-
-/// A runner that cannot be understood on so many connections never will be.
-const MOST_STRIKES: u32 = 3;

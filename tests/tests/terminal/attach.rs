@@ -12,6 +12,8 @@ promises![
     the_modes_that_a_job_has_set_are_still_set,
     who_attaches_takes_over_and_the_other_hears_of_it,
     a_viewer_sees_all_and_disturbs_nobody,
+    a_viewer_goes_on_through_the_death_of_the_runner,
+    a_viewer_whose_terminal_hangs_up_leaves,
     who_has_attached_keeps_the_session_through_the_death_of_the_runner,
     the_end_of_a_job_waits_for_whoever_attaches,
     the_session_of_a_killed_client_is_found_again,
@@ -120,6 +122,42 @@ fn a_viewer_sees_all_and_disturbs_nobody(place: &Place) {
     assert_eq!(one.wait_for_prompt(), 0);
     assert_eq!(other.wait_for_prompt(), 0);
     other.wait_for_text("has ended; the job itself exited with 0");
+}
+
+fn a_viewer_goes_on_through_the_death_of_the_runner(place: &Place) {
+    let (one, other, third) = (place.bash(), place.bash(), place.bash());
+    place.begin(&one, &format!("{} cat", place.queue("")));
+    says_twice(&one, "one");
+    other.type_line("queue attach --view");
+    other.wait_until("what was there", |picture| picture.text.matches("one").count() == 2);
+    for word in ["two", "three"] {
+        let runner = place.the(Role::Runner);
+        processes::send(runner, "KILL");
+        wait::until("the death of the runner", PATIENCE, || (!processes::lives(runner)).then_some(()));
+        until_state(&third, "attached");
+        says_twice(&one, word);
+        other.wait_until("what is new", |picture| picture.text.matches(word).count() == 2);
+    }
+    other.type_keys("\x03");
+    assert_eq!(other.wait_for_prompt(), 0);
+    one.type_keys("\x04");
+    assert_eq!(one.wait_for_prompt(), 0);
+}
+
+/// Only the leader of a session hears of it from the kernel; the viewer span.
+fn a_viewer_whose_terminal_hangs_up_leaves(place: &Place) {
+    let one = place.bash();
+    place.begin(&one, &format!("{} cat", place.queue("")));
+    says_twice(&one, "one");
+    let other = place.terminal(&["sh", "-c", "trap '' HUP; queue attach --view; echo $? >left"]);
+    other.wait_until("what was there", |picture| picture.text.matches("one").count() == 2);
+    drop(other);
+    wait::until("the end of the viewer", PATIENCE, || {
+        (place.has("left") && !place.read("left").is_empty()).then_some(())
+    });
+    assert_eq!(place.read("left"), "129\n");
+    one.type_keys("\x04");
+    assert_eq!(one.wait_for_prompt(), 0);
 }
 
 fn who_has_attached_keeps_the_session_through_the_death_of_the_runner(place: &Place) {
@@ -256,6 +294,37 @@ fn a_client_that_was_cut_off_hears_of_the_takeover_when_its_link_is_back() {
     assert_eq!(one.wait_for_prompt(), 125);
     assert!(one.picture().text.contains("was taken over from bluefish"), "{:?}", one.picture());
     says_twice(&there, "three");
+    there.type_keys("\x04");
+    assert_eq!(there.wait_for_prompt(), 0);
+}
+
+/// It said of its second connection what it had of its first, and was never let in again.
+#[cfg(feature = "root")]
+#[test]
+fn a_viewer_goes_on_when_its_link_has_healed() {
+    let place = Place::other_host();
+    let (viewer, there) = (place.bash(), place.bash_there());
+    place.begin(&there, &format!("{} cat", place.queue("")));
+    says_twice(&there, "one");
+    viewer.type_line("queue attach --view 1@bluefish");
+    viewer.wait_until("what was there", |picture| picture.text.matches("one").count() == 2);
+    let client = place.client();
+    for word in ["two", "three"] {
+        let link = processes::sockets(client);
+        place.demo_cluster(&["cut", "bluefish"]);
+        says_twice(&there, word);
+        wait::until("it has given its link up", PATIENCE, || {
+            let now = processes::sockets(client);
+            link.iter().all(|socket| !now.contains(socket)).then_some(())
+        });
+        place.demo_cluster(&["heal", "bluefish"]);
+        viewer.wait_until("what it has missed", |picture| picture.text.matches(word).count() == 2);
+    }
+    says_twice(&there, "four");
+    let all = "one\none\ntwo\ntwo\nthree\nthree\nfour\nfour";
+    viewer.wait_until("what is new", |picture| picture.text.trim_end() == all);
+    viewer.type_keys("\x03");
+    assert_eq!(viewer.wait_for_prompt(), 0);
     there.type_keys("\x04");
     assert_eq!(there.wait_for_prompt(), 0);
 }

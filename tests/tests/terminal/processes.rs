@@ -81,6 +81,14 @@ pub fn lives(pid: i32) -> bool {
     read(pid, "stat").rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
+/// The sockets that a process has open, by the kernel's names.
+#[cfg(feature = "root")]
+pub fn sockets(pid: i32) -> Vec<std::path::PathBuf> {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let targets = links.filter_map(|link| fs::read_link(link.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).collect()
+}
+
 /// Waits until a program of this directory has nothing to do but to wait. `less` notes a stop that
 /// comes while it is at work, and may then wait for a key with the note unread.
 pub fn until_it_waits(directory: &Path, name: &str) {
