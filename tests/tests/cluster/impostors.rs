@@ -143,6 +143,7 @@ fn reserve(cluster: &Cluster, job: Job, warrant: Warrant) -> String {
         runner_up_rank: None,
         without_slot: false,
         remember: false,
+        attempt: None,
     };
     let body = serde_json::to_string(&request).expect("plain data");
     let answer = cluster.in_network_of("redfish", || {
