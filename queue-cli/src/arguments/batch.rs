@@ -218,7 +218,9 @@ pub fn read_options(matches: &ArgMatches) -> Result<BatchOptions, Failure> {
     let number = |name: &str, text: &str| {
         text.parse::<u32>().map_err(|_| Failure::usage(format!("--{name}: a number is expected, not \"{text}\"")))
     };
-    let hosts = match text("host").or(text("robust-host")) {
+    // A job in the spool has all the time in the world: "rather there" means nothing to it.
+    let rather = matches.try_get_one::<String>("robust-host").ok().flatten().map(String::as_str);
+    let hosts = match text("host").or(rather) {
         None | Some("+") => Vec::new(),
         Some(list) => list.split(',').map(checked_host).collect::<Result<_, _>>()?,
     };
@@ -306,7 +308,6 @@ pub fn commands() -> Vec<Command> {
         Arg::new("jobs")
             .value_name("JOB")
             .num_args(0..)
-            .allow_hyphen_values(true)
             .help("Such as 17, 17@redfish, a state, or terms of \"queue query\"; - reads ids from standard input")
     };
     let shown = || {
