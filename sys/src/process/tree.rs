@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 
 /// Whether this process's group is orphaned: no member's parent is in another group of the same
 /// session, and so nobody could continue it; the kernel discards its stop signals.
@@ -34,21 +35,42 @@ fn sees_the_real_init() -> bool {
 ///
 /// A snapshot: to end a tree stop or kill what this names and ask again until it names nobody.
 pub fn descendants(pid: i32) -> io::Result<Vec<i32>> {
-    let all = all()?;
-    let mut found = vec![pid];
-    let mut next = 0;
-    while let Some(&parent) = found.get(next) {
-        let children = all.iter().filter(|stat| stat.parent == parent);
-        // A ring cannot be, but a pid that was reused during the walk could look like one.
-        for child in children {
-            if !found.contains(&child.pid) {
-                found.push(child.pid);
-            }
+    Ok(walk(pid)?.into_iter().map(|stat| stat.pid).collect())
+}
+
+/// Sends a signal to all living descendants of a process that are in `group`, or in any with `None`;
+/// answers who got it.
+///
+/// A number that is given to another process during the walk is noticed, and that one is left alone.
+pub fn signal_descendants(pid: i32, group: Option<i32>, number: i32) -> io::Result<Vec<i32>> {
+    let mut reached = Vec::new();
+    for stat in walk(pid)? {
+        if group.is_some_and(|group| group != stat.group) {
+            continue;
         }
-        next += 1;
+        // First the pidfd, then the comparison: if it is the right one now, the pidfd is too.
+        let Ok(descriptor) = super::pidfd(stat.pid) else {
+            continue;
+        };
+        let is_same = Stat::read(stat.pid).is_ok_and(|now| now.start_time == stat.start_time);
+        if is_same && super::pidfd_signal(descriptor.as_fd(), number).is_ok() {
+            reached.push(stat.pid);
+        }
     }
-    found.remove(0);
-    found.retain(|pid| all.iter().any(|stat| stat.pid == *pid && !stat.has_ended()));
+    Ok(reached)
+}
+
+/// The living descendants, parents before children.
+fn walk(pid: i32) -> io::Result<Vec<Stat>> {
+    let mut rest = all()?;
+    let (mut found, mut parents) = (Vec::new(), vec![pid]);
+    // Each is taken out when it is found, so that a ring, as reused pids could make it look, ends.
+    while !parents.is_empty() {
+        let children = rest.extract_if(.., |stat| parents.contains(&stat.parent)).collect::<Vec<_>>();
+        parents = children.iter().map(|stat| stat.pid).collect();
+        found.extend(children);
+    }
+    found.retain(|stat| !stat.has_ended());
     Ok(found)
 }
 

@@ -51,6 +51,14 @@ pub fn wait_any() -> io::Result<Option<(i32, Change, Usage)>> {
     }
 }
 
+/// Whether there is any child, one that has ended and was not waited for included.
+pub fn has_children() -> bool {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: waitid writes one siginfo, which nobody reads.
+    retry(|| unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) }).is_ok()
+}
+
 fn change_of(status: i32) -> Change {
     if libc::WIFEXITED(status) {
         Change::Exited(libc::WEXITSTATUS(status))
