@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use queued::{daemon, leader, runner};
 
@@ -38,6 +39,8 @@ struct Arguments {
     #[arg(long, hide = true)]
     linger: Option<String>,
     #[arg(long, hide = true)]
+    jobs: Option<PathBuf>,
+    #[arg(long, hide = true)]
     revive_daemon: bool,
 }
 
@@ -45,6 +48,7 @@ struct Arguments {
 enum Role {
     Runner,
     Leaders,
+    Unpack,
 }
 
 fn main() -> ExitCode {
@@ -82,9 +86,11 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
                 Some(seconds) => seconds.ok().map(Duration::from_secs),
                 None => voucher.is_some().then_some(runner::LINGER),
             };
-            runner::run(runner::Options { authority, place, daemon_uid, voucher, linger, revive_daemon })
+            let jobs = arguments.jobs.or_else(runner::usual_jobs).context("neither --jobs nor HOME is set")?;
+            runner::run(runner::Options { authority, place, daemon_uid, voucher, linger, jobs, revive_daemon })
         }
         Some(Role::Leaders) => leaders_role(),
+        Some(Role::Unpack) => runner::batch::unpack::run(),
         None => {
             let Arguments { detach, detached, ready_fd, .. } = arguments;
             daemon::start::run(&daemon::start::Options { detach, detached, ready_fd })

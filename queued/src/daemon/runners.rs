@@ -148,6 +148,8 @@ impl Runners {
             .args(["--role", "runner", "--revive-daemon"])
             .arg("--authority")
             .arg(self.places.authority())
+            .arg("--jobs")
+            .arg(self.places.state.join("jobs"))
             .args(["--place", &self.places.tag(), "--daemon-uid", &uid.to_string()])
             .args(match self.linger {
                 Some(Linger::For(length)) => vec!["--linger".to_owned(), length.as_secs().to_string()],

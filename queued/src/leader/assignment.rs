@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use wire::ByteString;
 use wire::job::Job;
 
+use crate::link::AttemptKey;
+
 /// A job as the runner checked it and the leader runs it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Assignment {
@@ -32,6 +34,9 @@ pub struct Assignment {
     pub variables: Vec<ByteString>,
     /// What to run.
     pub job: Job,
+    /// For a batch job, which attempt this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptKey>,
 }
 
 impl Assignment {

@@ -44,6 +44,11 @@ impl Surroundings {
         Ok(made)
     }
 
+    /// For a batch job: what it is connected to was opened for it.
+    pub fn given(ends: [OwnedFd; 3]) -> Self {
+        Self { slave: None, slots: [const { None }; 4], ends: ends.map(Some) }
+    }
+
     /// Which slots are open.
     pub fn mask(&self) -> u8 {
         Slot::ALL.iter().filter(|slot| self.slots[**slot as usize].is_some()).map(|slot| slot.bit()).sum()
@@ -71,7 +76,8 @@ impl Surroundings {
     /// Starts the job and closes its ends here. Returns its pid.
     pub fn start(&mut self, assignment: &Assignment, foreground: bool) -> Result<i32, StartError> {
         let job = &assignment.job;
-        let text = |bytes: &[u8]| CString::new(bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<u8>>());
+        // The runner has refused zero bytes; without them nothing is copied twice.
+        let text = |bytes: &[u8]| CString::new(bytes);
         let texts = |list: &mut dyn Iterator<Item = &wire::ByteString>| -> Vec<CString> {
             list.filter_map(|entry| text(&entry.0).ok()).collect()
         };

@@ -11,6 +11,9 @@
 //! | `Close` | slot | |
 //! | `Attached` | key, generation | |
 //! | `Acknowledge` | | |
+//! | `Batch` | socket name | the assignment's memory file, standard input, output and error |
+//! | `Stop` | grace | |
+//! | `Lease` | when to freeze, when to end | |
 //!
 //! | from the leader | payload | descriptors |
 //! |---|---|---|
@@ -19,7 +22,8 @@
 //! | `Started`, `Stopped`, `Continued` | pid; signal | |
 //! | `Done` | | |
 //! | `StartFailed` | stage, errno | |
-//! | `Ended` | code or signal, usage | |
+//! | `Ended` | code or signal, usage, processes left over | |
+//! | `Gone` | why | |
 //!
 //! The terminal's size and modes are set by the runner itself, through the master side: what it
 //! then writes there is read with those modes.
@@ -91,6 +95,23 @@ pub enum ToLeader {
     Attached(Attachment),
     /// The end was delivered; leave.
     Acknowledge,
+    /// This is a batch job, and what it is connected to; instead of `Open` and `Assign`.
+    Batch {
+        /// The abstract socket's name, at most [`LONGEST_NAME`] bytes.
+        name: Vec<u8>,
+    },
+    /// End the job: TERM to its whole tree, after the grace KILL.
+    Stop {
+        /// Milliseconds.
+        grace_ms: u64,
+    },
+    /// How long the job may go on. Milliseconds since boot, time asleep included.
+    Lease {
+        /// From then on it is frozen.
+        freeze_ms: u64,
+        /// Then it is killed.
+        end_ms: u64,
+    },
 }
 
 /// Who may resume a session after somebody has attached to it.
@@ -139,6 +160,17 @@ pub enum FromLeader {
     Done,
     /// The job has ended.
     Ended(Ended),
+    /// A batch job was ended, and nothing of it is left.
+    Gone(Gone),
+}
+
+/// Why a job was ended by its leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// It was told to.
+    Stopped,
+    /// The lease was over.
+    LeaseOver,
 }
 
 /// How a job ended and what it used.
@@ -158,6 +190,8 @@ pub struct Ended {
     pub system_us: u64,
     /// Largest resident size.
     pub max_rss_kib: u64,
+    /// Processes that a batch job left behind; they were killed.
+    pub left_over: u32,
 }
 
 /// Sends one record with its descriptors.
@@ -190,9 +224,20 @@ impl ToLeader {
             Self::Open { terminal, name } => {
                 out.u8(7);
                 out.u8(*terminal);
-                let name = &name[..name.len().min(LONGEST_NAME)];
-                out.u8(name.len() as u8);
-                out.put(name);
+                out.name(name);
+            }
+            Self::Batch { name } => {
+                out.u8(9);
+                out.name(name);
+            }
+            Self::Stop { grace_ms } => {
+                out.u8(10);
+                out.u64(*grace_ms);
+            }
+            Self::Lease { freeze_ms, end_ms } => {
+                out.u8(11);
+                out.u64(*freeze_ms);
+                out.u64(*end_ms);
             }
             Self::Assign => out.u8(1),
             Self::Release { foreground, handed } => {
@@ -232,12 +277,10 @@ impl ToLeader {
             5 => Self::Close(from.u8()),
             6 => Self::Acknowledge,
             8 => Self::Attached(from.attachment()?),
-            7 => {
-                let terminal = from.u8();
-                let length = usize::from(from.u8());
-                let name = record.get(3..3 + length).filter(|name| name.len() <= LONGEST_NAME)?;
-                Self::Open { terminal, name: name.to_vec() }
-            }
+            7 => Self::Open { terminal: from.u8(), name: from.name()? },
+            9 => Self::Batch { name: from.name()? },
+            10 => Self::Stop { grace_ms: from.u64() },
+            11 => Self::Lease { freeze_ms: from.u64(), end_ms: from.u64() },
             _ => return None,
         })
     }
@@ -281,8 +324,13 @@ impl FromLeader {
                 for figure in [ended.wall_us, ended.user_us, ended.system_us, ended.max_rss_kib] {
                     out.u64(figure);
                 }
+                out.u32(ended.left_over);
             }
             Self::Done => out.u8(72),
+            Self::Gone(why) => {
+                out.u8(73);
+                out.u8(why as u8);
+            }
         }
         out.bytes
     }
@@ -308,9 +356,11 @@ impl FromLeader {
                     user_us: from.u64(),
                     system_us: from.u64(),
                     max_rss_kib: from.u64(),
+                    left_over: from.u32(),
                 })
             }
             72 => Self::Done,
+            73 => Self::Gone([Gone::Stopped, Gone::LeaseOver].into_iter().nth(usize::from(from.u8()))?),
             _ => return None,
         })
     }
@@ -333,6 +383,12 @@ impl Encoder {
 
     fn u8(&mut self, value: u8) {
         self.put(&[value]);
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        let name = &name[..name.len().min(LONGEST_NAME)];
+        self.u8(name.len() as u8);
+        self.put(name);
     }
 
     /// None has generation 0.
@@ -371,6 +427,13 @@ impl Decoder<'_> {
         self.take::<1>()[0]
     }
 
+    fn name(&mut self) -> Option<Vec<u8>> {
+        let length = usize::from(self.u8());
+        let name = self.bytes.get(self.at..self.at + length).filter(|name| name.len() <= LONGEST_NAME)?;
+        self.at += length;
+        Some(name.to_vec())
+    }
+
     fn attachment(&mut self) -> Option<Attachment> {
         let (generation, key) = (self.u64(), self.take());
         (generation > 0).then_some(Attachment { key, generation })
@@ -391,9 +454,11 @@ mod tests {
 
     #[test]
     fn a_name_that_is_too_long_for_a_socket_is_no_message() {
-        let mut record = [7; RECORD];
-        record[2] = LONGEST_NAME as u8 + 1;
-        assert_eq!(ToLeader::decode(&record), None);
+        for (kind, length_at) in [(7, 2), (9, 1)] {
+            let mut record = [kind; RECORD];
+            record[length_at] = LONGEST_NAME as u8 + 1;
+            assert_eq!(ToLeader::decode(&record), None);
+        }
     }
 
     #[test]
@@ -409,6 +474,9 @@ mod tests {
             ToLeader::Close(3),
             ToLeader::Acknowledge,
             ToLeader::Attached(Attachment { key: [7; 32], generation: u64::MAX }),
+            ToLeader::Batch { name: vec![b'n'; LONGEST_NAME] },
+            ToLeader::Stop { grace_ms: u64::MAX },
+            ToLeader::Lease { freeze_ms: 3, end_ms: u64::MAX },
         ] {
             assert_eq!(ToLeader::decode(&message.encode()), Some(message));
         }
@@ -420,6 +488,7 @@ mod tests {
             user_us: 1,
             system_us: 2,
             max_rss_kib: 3,
+            left_over: 4,
         };
         for message in [
             FromLeader::Ready { slots: 15 },
@@ -431,6 +500,8 @@ mod tests {
             FromLeader::Continued,
             FromLeader::Done,
             FromLeader::Ended(ended),
+            FromLeader::Gone(Gone::Stopped),
+            FromLeader::Gone(Gone::LeaseOver),
             FromLeader::Ended(Ended { code: None, signal: 9, core: true, ..ended }),
         ] {
             assert_eq!(FromLeader::decode(&message.encode()), Some(message));

@@ -8,6 +8,7 @@
 //! It must not be shared between jobs, use the network, or allocate once the job runs.
 
 pub mod assignment;
+mod custody;
 mod job;
 pub mod maker;
 pub mod message;

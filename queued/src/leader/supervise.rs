@@ -12,6 +12,7 @@ use sys::process::{Change, Usage};
 use sys::signal::Signals;
 
 use super::Assignment;
+use super::custody::Custody;
 use super::job::Surroundings;
 use super::message::{self, Attachment, Ended, FromLeader, Slot, ToLeader};
 
@@ -36,12 +37,31 @@ struct Leader {
     foreground_before: i32,
     /// The last client that took the session over.
     attachment: Option<Attachment>,
+    /// Where it is a batch job's.
+    custody: Option<Custody>,
 }
 
 enum Phase {
-    Waiting { until: Instant },
-    Running { pid: i32, since: Instant, stopped: bool },
-    Ended { pid: i32, report: FromLeader, until: Instant },
+    /// Without `until` as long as the runner lives.
+    Waiting {
+        until: Option<Instant>,
+    },
+    Running {
+        pid: i32,
+        since: Instant,
+        stopped: bool,
+    },
+    /// The first process of a batch job has ended, others are left.
+    Clearing {
+        pid: i32,
+        ended: Ended,
+    },
+    /// Without `until` the report is kept for ever.
+    Ended {
+        pid: i32,
+        report: FromLeader,
+        until: Option<Instant>,
+    },
     Done,
 }
 
@@ -57,24 +77,32 @@ impl Leader {
         }
         sys::signal::default(nix::libc::SIGCHLD)?;
         let signals = Signals::block(&[nix::libc::SIGCHLD])?;
-        let Some((record, _)) = message::receive(&runner)? else {
+        let Some((record, descriptors)) = message::receive(&runner)? else {
             return Ok(None);
         };
-        let Some(ToLeader::Open { terminal, name }) = ToLeader::decode(&record) else {
-            return Ok(None);
+        let mut descriptors = descriptors.into_iter();
+        let (name, surroundings, sheet, custody) = match ToLeader::decode(&record) {
+            Some(ToLeader::Open { terminal, name }) => (name, Surroundings::make(terminal)?, None, None),
+            Some(ToLeader::Batch { name }) => {
+                let mut next = || descriptors.next().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData));
+                let sheet = next()?;
+                (name, Surroundings::given([next()?, next()?, next()?]), Some(sheet), Some(Custody::default()))
+            }
+            _ => return Ok(None),
         };
         sys::process::set_name("queue-leader");
         let adoption = sys::unix::abstract_listener(&name)?;
         adoption.set_nonblocking(true)?;
         let leader = Self {
             adoption,
-            assignment: None,
-            sheet: None,
-            surroundings: Surroundings::make(terminal)?,
+            assignment: sheet.as_ref().map(Assignment::from_file).transpose()?,
+            sheet,
+            surroundings,
             signals,
-            phase: Phase::Waiting { until: Instant::now() + UNRELEASED },
+            phase: Phase::Waiting { until: custody.is_none().then(|| Instant::now() + UNRELEASED) },
             foreground_before: 0,
             attachment: None,
+            custody,
             runner: Some(runner),
         };
         let ready = FromLeader::Ready { slots: leader.surroundings.mask() };
@@ -88,17 +116,19 @@ impl Leader {
         loop {
             match &self.phase {
                 Phase::Done => return Ok(()),
-                Phase::Waiting { until } if *until <= Instant::now() => return Ok(()),
+                Phase::Waiting { until: Some(until) } if *until <= Instant::now() => return Ok(()),
                 // Nobody came for the end of the job in all this time.
-                Phase::Ended { until, .. } if self.runner.is_none() && *until <= Instant::now() => return Ok(()),
+                Phase::Ended { until: Some(until), .. } if self.runner.is_none() && *until <= Instant::now() => {
+                    return Ok(());
+                }
                 // Unreleased and without a runner nothing has run, and nobody can release it.
                 Phase::Waiting { .. } if self.runner.is_none() => return Ok(()),
                 _ => {}
             }
             let (runner, adoption, child) = self.wait()?;
             if child {
-                while self.signals.next()?.is_some() {}
                 self.reap()?;
+                self.tend();
             }
             // Before an adoption, which may put another connection in the place of the one that has
             // something: reading that one would wait for ever.
@@ -111,27 +141,29 @@ impl Leader {
         }
     }
 
-    /// Waits for runner, adopter and child; says which of them has something.
+    /// Waits for runner, adopter and child or clock; says which of them has something.
     fn wait(&self) -> io::Result<(bool, bool, bool)> {
         let timeout = match self.phase {
             Phase::Ended { .. } if self.runner.is_some() => PollTimeout::NONE,
-            Phase::Waiting { until } | Phase::Ended { until, .. } => {
+            Phase::Waiting { until: Some(until) } | Phase::Ended { until: Some(until), .. } => {
                 let left = until.saturating_duration_since(Instant::now()).as_millis() + 1;
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
             }
             _ => PollTimeout::NONE,
         };
+        let timer = self.custody.as_ref().and_then(Custody::timer);
         let mut polled = [
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.adoption.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.runner.as_ref().map_or(self.adoption.as_fd(), |runner| runner.as_fd()), PollFlags::POLLIN),
+            PollFd::new(timer.unwrap_or(self.signals.as_fd()), PollFlags::POLLIN),
         ];
         match poll(&mut polled, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
         let has = |index: usize| polled[index].any().unwrap_or(false);
-        Ok((self.runner.is_some() && has(2), has(1), has(0)))
+        Ok((self.runner.is_some() && has(2), has(1), has(0) || has(3)))
     }
 
     /// Takes one message of the runner.
@@ -153,7 +185,7 @@ impl Leader {
 
     fn obey(&mut self, told: ToLeader, descriptors: Vec<OwnedFd>) {
         match told {
-            ToLeader::Open { .. } => {}
+            ToLeader::Open { .. } | ToLeader::Batch { .. } => {}
             ToLeader::Assign => {
                 // One that cannot be read makes the release fail.
                 self.sheet = descriptors.into_iter().next();
@@ -178,6 +210,20 @@ impl Leader {
                     *slot = None;
                 }
             }
+            ToLeader::Stop { grace_ms } => {
+                // A job that has ended by itself before this has that end.
+                let _ = self.reap();
+                if let (Phase::Running { .. }, Some(custody)) = (&self.phase, &mut self.custody) {
+                    custody.stop(Duration::from_millis(grace_ms));
+                }
+                self.tend();
+            }
+            ToLeader::Lease { freeze_ms, end_ms } => {
+                if let Some(custody) = &mut self.custody {
+                    custody.lease(freeze_ms, end_ms);
+                }
+                self.tend();
+            }
             ToLeader::Attached(attachment) => self.attachment = Some(attachment),
             ToLeader::Acknowledge => {
                 if let Phase::Ended { .. } = self.phase {
@@ -201,11 +247,30 @@ impl Leader {
             Err(error) => {
                 let errno = error.source.raw_os_error().unwrap_or(0);
                 let report = FromLeader::StartFailed { stage: error.stage as u8, errno };
-                self.phase = Phase::Ended { pid: 0, report, until: Instant::now() + KEEP_END };
+                self.phase = Phase::Ended { pid: 0, report, until: self.keep_end() };
                 report
             }
         };
         self.tell(report);
+        self.tend();
+    }
+
+    /// The end of a batch job must not be lost.
+    fn keep_end(&self) -> Option<Instant> {
+        self.custody.is_none().then(|| Instant::now() + KEEP_END)
+    }
+
+    /// Does what a batch job needs now; its last word is told when nothing of it is left.
+    fn tend(&mut self) {
+        let (pid, ended) = match &self.phase {
+            Phase::Running { pid, .. } => (*pid, None),
+            Phase::Clearing { pid, ended } => (*pid, Some(ended)),
+            Phase::Waiting { .. } | Phase::Ended { .. } | Phase::Done => return,
+        };
+        if let Some(report) = self.custody.as_mut().and_then(|custody| custody.tend(ended)) {
+            self.phase = Phase::Ended { pid, report, until: None };
+            self.tell(report);
+        }
     }
 
     /// Signals the job's group, but only while its first process has not been waited for: a pid
@@ -214,6 +279,9 @@ impl Leader {
         let Phase::Running { pid, .. } = self.phase else {
             return;
         };
+        if number == nix::libc::SIGCONT && self.custody.as_ref().is_some_and(Custody::is_frozen) {
+            return;
+        }
         // The group in front may be another than the job's own, where the job is a shell: keys
         // mean that one, and after a stop both go on.
         let front = self.surroundings.slave.as_ref().and_then(|slave| sys::terminal::foreground(slave.as_fd()).ok());
@@ -254,6 +322,7 @@ impl Leader {
 
     /// Waits for everything that changed.
     fn reap(&mut self) -> io::Result<()> {
+        while self.signals.next()?.is_some() {}
         while let Some((changed, change, usage)) = sys::process::wait_any()? {
             let Phase::Running { pid, since, stopped } = &mut self.phase else {
                 continue;
@@ -273,10 +342,17 @@ impl Leader {
                 Change::Exited(code) => FromLeader::Ended(ended(Some(code as u8), 0, false, *since, &usage)),
                 Change::Killed { signal, core } => FromLeader::Ended(ended(None, signal, core, *since, &usage)),
             };
-            if let FromLeader::Ended(_) = report {
-                self.phase = Phase::Ended { pid: *pid, report, until: Instant::now() + KEEP_END };
+            let pid = *pid;
+            match (report, &self.custody) {
+                (FromLeader::Ended(ended), Some(_)) => self.phase = Phase::Clearing { pid, ended },
+                (FromLeader::Ended(_), None) => {
+                    self.phase = Phase::Ended { pid, report, until: self.keep_end() };
+                    self.tell(report);
+                }
+                // Nobody watches a batch job stop and go on.
+                (_, Some(_)) => {}
+                (_, None) => self.tell(report),
             }
-            self.tell(report);
         }
         Ok(())
     }
@@ -307,6 +383,8 @@ impl Leader {
         }
         let (pid, report) = match &self.phase {
             Phase::Waiting { .. } | Phase::Done => return,
+            Phase::Clearing { pid, .. } => (*pid, None),
+            Phase::Running { pid, .. } if self.custody.is_some() => (*pid, None),
             Phase::Running { pid, stopped, .. } => (*pid, stopped.then_some(FromLeader::Stopped(nix::libc::SIGSTOP))),
             Phase::Ended { pid, report, .. } => (*pid, Some(*report)),
         };
@@ -335,6 +413,7 @@ fn ended(code: Option<u8>, signal: i32, core: bool, since: Instant, usage: &Usag
         user_us: usage.user_us,
         system_us: usage.system_us,
         max_rss_kib: usage.max_rss_kib,
+        left_over: 0,
     }
 }
 

@@ -76,15 +76,26 @@ impl Maker {
     /// Has a leader make terminal and pipes for these descriptors of a job: the spare one, or one that
     /// is forked for it. It knows nothing of the job yet, and leaves when this is dropped.
     pub fn open(&self, session: &str, place: &str, descriptors: &[Descriptor; 3]) -> io::Result<Opening> {
-        let spare = lock(&self.spare).take();
-        let leader = match spare {
-            Some(spare) => spare.leader,
-            None => self.fork()?,
-        };
+        let leader = self.spare_or_new()?;
         let terminal = (0..3).filter(|number| descriptors[*number] == Descriptor::Pty).map(|number| 1 << number).sum();
         let name = leader::socket_name(sys::credentials::own_uid(), place, session);
         message::send(leader.as_fd(), &ToLeader::Open { terminal, name }.encode(), &[])?;
         Ok(Opening(leader.into()))
+    }
+
+    /// Has a leader get ready for a batch job with this description and these descriptors 0, 1 and 2. It says
+    /// `Ready` then.
+    pub fn batch(&self, session: &str, place: &str, sheet: &OwnedFd, ends: &[OwnedFd; 3]) -> io::Result<OwnedFd> {
+        let leader = self.spare_or_new()?;
+        let name = leader::socket_name(sys::credentials::own_uid(), place, session);
+        let [stdin, stdout, stderr] = ends.each_ref().map(|end| end.as_fd());
+        message::send(leader.as_fd(), &ToLeader::Batch { name }.encode(), &[sheet.as_fd(), stdin, stdout, stderr])?;
+        Ok(leader.into())
+    }
+
+    fn spare_or_new(&self) -> io::Result<UnixStream> {
+        let spare = lock(&self.spare).take();
+        spare.map_or_else(|| self.fork(), |spare| Ok(spare.leader))
     }
 
     fn fork(&self) -> io::Result<UnixStream> {

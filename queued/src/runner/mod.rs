@@ -10,6 +10,7 @@
 mod about;
 mod adopt;
 mod arrival;
+pub mod batch;
 mod batching;
 mod client_link;
 mod convert;
@@ -52,8 +53,17 @@ pub struct Options {
     pub voucher: Option<PathBuf>,
     /// How long a session with a terminal is kept when its client has gone; `None`: for ever.
     pub linger: Option<Duration>,
+    /// Where the files of batch jobs are.
+    pub jobs: PathBuf,
     /// Whether the runner starts a dead daemon again (personal mode).
     pub revive_daemon: bool,
+}
+
+/// Where the files of batch jobs are when nobody says so.
+pub fn usual_jobs() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let home = home.or_else(|| sys::credentials::home_directory(sys::credentials::own_uid()));
+    home.map(|home| home.join(".local/state/queue/jobs"))
 }
 
 /// Runs until there is neither daemon nor session. Standard input is the listening socket.

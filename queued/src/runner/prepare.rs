@@ -49,6 +49,7 @@ pub fn check(prepare: Prepare, host: &str, place: &str, trust: &Trust, now_unix:
         program: program.into_os_string().into(),
         variables,
         job,
+        attempt: None,
     })
 }
 
@@ -68,12 +69,13 @@ fn variables(job: &Job, job_id: u64, host: &str) -> Vec<ByteString> {
     .collect()
 }
 
-fn refusal(kind: RefusalKind, message: String) -> Refusal {
+/// A refusal in these words.
+pub(super) fn refusal(kind: RefusalKind, message: String) -> Refusal {
     Refusal { kind, message }
 }
 
 /// What execve could not take in any case.
-fn reasonable(job: &Job) -> Result<(), String> {
+pub(super) fn reasonable(job: &Job) -> Result<(), String> {
     if job.argv.first().is_none_or(|name| name.0.is_empty()) {
         return Err("no command was given".to_owned());
     }
@@ -90,7 +92,8 @@ fn reasonable(job: &Job) -> Result<(), String> {
     Ok(())
 }
 
-fn enter(job: &Job) -> Result<(), Refusal> {
+/// Whether its directory can be entered.
+pub(super) fn enter(job: &Job) -> Result<(), Refusal> {
     let directory = Path::new(job.directory.as_os_str());
     let shown = job.directory.display();
     let why = match std::fs::metadata(directory) {
@@ -105,7 +108,7 @@ fn enter(job: &Job) -> Result<(), Refusal> {
 }
 
 /// Looks for the command as execvp(3) does, from the job's directory and with the job's PATH.
-fn find(job: &Job) -> Result<PathBuf, Refusal> {
+pub(super) fn find(job: &Job) -> Result<PathBuf, Refusal> {
     let name = &job.argv[0];
     let shown = name.display();
     let directory = Path::new(job.directory.as_os_str());
@@ -131,11 +134,7 @@ fn candidates(job: &Job) -> Vec<PathBuf> {
     if name.as_os_str().as_bytes().contains(&b'/') {
         return vec![name.to_owned()];
     }
-    let path = job
-        .environment
-        .iter()
-        .find_map(|entry| entry.0.strip_prefix(b"PATH="))
-        .unwrap_or(b"/usr/local/bin:/usr/bin:/bin");
+    let path = job.environment.iter().find_map(|entry| entry.0.strip_prefix(b"PATH=")).unwrap_or(USUAL_PATH);
     path.split(|byte| *byte == b':')
         .map(|part| if part.is_empty() { Path::new(".") } else { Path::new(std::ffi::OsStr::from_bytes(part)) })
         .map(|part| part.join(name))
@@ -150,3 +149,6 @@ fn executable(path: &Path) -> Result<(), Errno> {
     }
     access(text.as_c_str(), AccessFlags::X_OK)
 }
+
+/// Where commands are looked for in an environment without PATH.
+pub(super) const USUAL_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";

@@ -16,16 +16,18 @@ use wire::api::{Opening, Refusal, RefusalKind};
 use wire::identity::{Certificate, Kind, tls};
 
 use super::arrival::Arrival;
+use super::batch::{Desk, Order};
 use super::maker::Maker;
 use super::session;
 use super::shared::Shared;
-use super::{Options, adopt, farewell};
+use super::{Options, adopt, batch, farewell};
 use crate::link::{Decoder, FromRunner, Held, ToRunner};
 use crate::vouch;
 
 /// The main thread's state.
 pub struct Service {
     shared: Arc<Shared>,
+    batch: Desk,
     listener: UnixListener,
     entering: Vec<Entering>,
     daemon: Option<Daemon>,
@@ -63,9 +65,12 @@ impl Service {
             let certificate = vouch::ask(runtime, Kind::Runner, &shared.key.public_key())?;
             certified(&shared, &certificate);
         }
-        adopt::adopt_all(&shared)?;
+        let (batch, inbox) = Desk::new()?;
+        adopt::adopt_all(&shared, &batch)?;
+        batch::start(shared.clone(), batch.clone(), inbox)?;
         Ok(Self {
             shared,
+            batch,
             listener,
             entering: Vec::new(),
             daemon: None,
@@ -187,13 +192,8 @@ impl Service {
         if stream.set_nonblocking(false).is_err() || writer.set_write_timeout(Some(PATIENCE)).is_err() {
             return;
         }
-        self.shared.set_daemon(Some(writer));
-        self.shared.tell(&FromRunner::Hello {
-            public_key: self.shared.key.public_key(),
-            sessions: self.shared.held(),
-            attempts: Vec::new(),
-            since_boot_ms: 0,
-        });
+        self.batch.give(Order::NewDaemon);
+        self.shared.board.welcome(&self.shared, writer);
         self.daemon = Some(Daemon { stream, decoder: Decoder::default(), descriptors: Default::default() });
         self.orphaned = None;
     }
@@ -216,6 +216,7 @@ impl Service {
         if heard.and_then(|()| self.obey_all()).is_err() {
             self.daemon = None;
             self.shared.set_daemon(None);
+            self.batch.give(Order::NewDaemon);
             self.orphaned = Some(Orphaned::now());
         }
     }
@@ -226,7 +227,12 @@ impl Service {
                 break;
             };
             let descriptor = match message {
-                ToRunner::Connection { .. } | ToRunner::Listen => daemon.descriptors.pop_front(),
+                ToRunner::Connection { .. }
+                | ToRunner::Listen
+                | ToRunner::ReadOutput { .. }
+                | ToRunner::WriteOutput { .. }
+                | ToRunner::ReadContent { .. }
+                | ToRunner::WriteContent { .. } => daemon.descriptors.pop_front(),
                 _ => None,
             };
             self.obey(message, descriptor);
@@ -277,8 +283,11 @@ impl Service {
                     }
                 }
             }
-            ToRunner::PrepareAttempt(_)
-            | ToRunner::Release(_)
+            ToRunner::PrepareAttempt(_) => {
+                self.look_at_spare.get_or_insert(Instant::now() + SPARE);
+                self.batch.give(Order::Said(message, None));
+            }
+            ToRunner::Release(_)
             | ToRunner::Withdraw(_)
             | ToRunner::Settle(_)
             | ToRunner::Stop { .. }
@@ -290,7 +299,7 @@ impl Service {
             | ToRunner::ReadContent { .. }
             | ToRunner::WriteContent { .. }
             | ToRunner::AskContent { .. }
-            | ToRunner::Prune(_) => {}
+            | ToRunner::Prune(_) => self.batch.give(Order::Said(message, descriptor)),
         }
     }
 }

@@ -16,6 +16,7 @@ use wire::session::Control;
 
 use super::about::About;
 use super::arrival::Arrival;
+use super::batch::Board;
 use super::given_away::GivenAway;
 use super::maker::Maker;
 use super::{Options, session};
@@ -33,6 +34,8 @@ pub struct Shared {
     tls: RwLock<Option<Arc<ServerConfig>>>,
     /// Sessions that were not released in time.
     pub given_away: GivenAway,
+    /// What there is to say about batch jobs.
+    pub board: Board,
     /// The host's name, as the daemon said.
     host: RwLock<String>,
     trust: Mutex<Option<(Stamp, Trust)>>,
@@ -88,6 +91,7 @@ impl Shared {
             key: SecretKey::generate(),
             tls: RwLock::new(None),
             given_away: GivenAway::default(),
+            board: Board::begin(),
             host: RwLock::new(String::new()),
             trust: Mutex::new(None),
             daemon: Mutex::new(None),
@@ -260,9 +264,9 @@ impl Shared {
         lock(&self.sessions).values().filter_map(|handle| handle.row(&host)).collect()
     }
 
-    /// Whether there is none.
+    /// Whether there is none, and no batch job.
     pub fn is_idle(&self) -> bool {
-        lock(&self.sessions).is_empty()
+        lock(&self.sessions).is_empty() && self.board.is_empty()
     }
 }
 

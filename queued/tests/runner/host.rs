@@ -45,19 +45,26 @@ impl Host {
         let (runner, daemon, decoder) = start(&directory);
         let mut host = Self { directory, authority, runner, daemon, decoder, next: 1 };
         host.tell(&ToRunner::Hello { host: "redfish".into() });
+        let hello = host.hear();
+        assert!(matches!(hello, FromRunner::Hello { .. }), "{hello:?} instead of Hello");
         host
     }
 
     /// Kills the runner and starts another in its place; returns the sessions it has adopted.
     pub fn replace_runner(&mut self) -> Vec<String> {
         self.kill_runner();
-        let (runner, daemon, decoder) = start(&self.directory);
-        (self.runner, self.daemon, self.decoder) = (runner, daemon, decoder);
-        self.tell(&ToRunner::Hello { host: "redfish".into() });
-        match self.hear() {
+        match self.start_runner() {
             FromRunner::Hello { sessions, .. } => sessions.into_iter().map(|held| held.session).collect(),
             other => panic!("{other:?} instead of Hello"),
         }
+    }
+
+    /// Starts another runner where one was killed; its first word.
+    pub fn start_runner(&mut self) -> FromRunner {
+        let (runner, daemon, decoder) = start(&self.directory);
+        (self.runner, self.daemon, self.decoder) = (runner, daemon, decoder);
+        self.tell(&ToRunner::Hello { host: "redfish".into() });
+        self.hear()
     }
 
     pub fn kill_runner(&mut self) {
@@ -74,6 +81,25 @@ impl Host {
 
     pub fn tell(&mut self, message: &ToRunner) {
         self.daemon.write_all(&encode(message).expect("small")).expect("the runner listens");
+    }
+
+    /// The same with a descriptor.
+    pub fn hand(&mut self, message: &ToRunner, descriptor: &impl AsFd) {
+        let bytes = encode(message).expect("small");
+        let sent = sys::descriptors::send(self.daemon.as_fd(), &bytes, &[descriptor.as_fd()]);
+        assert_eq!(sent.expect("the runner listens"), bytes.len());
+    }
+
+    /// Another daemon comes in place of this one; the runner's first word to it.
+    pub fn replace_daemon(&mut self) -> FromRunner {
+        (self.daemon, self.decoder) = connect(&self.directory);
+        self.tell(&ToRunner::Hello { host: "redfish".into() });
+        self.hear()
+    }
+
+    /// A path in the directory of this host.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     pub fn hear(&mut self) -> FromRunner {
@@ -178,6 +204,15 @@ impl Drop for Host {
         }
         let _ = self.runner.kill();
         let _ = self.runner.wait();
+        // One of a batch job would stay for ever.
+        for name in self.leaders() {
+            if let Ok(leader) = sys::unix::abstract_connect(&name)
+                && let Ok(peer) = sys::credentials::peer(leader.as_fd())
+                && let Ok(leader) = sys::process::pidfd(peer.pid)
+            {
+                let _ = sys::process::pidfd_signal(leader.as_fd(), nix::libc::SIGKILL);
+            }
+        }
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
@@ -287,15 +322,21 @@ fn start(directory: &std::path::Path) -> (Child, UnixStream, Decoder) {
         .args(["--role", "runner", "--authority"])
         .arg(directory.join("authority"))
         .args(["--place", directory.file_name().and_then(|name| name.to_str()).expect("made of letters")])
-        .args(["--daemon-uid", &sys::credentials::own_uid().to_string()])
+        .args(["--daemon-uid", &sys::credentials::own_uid().to_string(), "--jobs"])
+        .arg(directory.join("jobs"))
         .stdin(Stdio::from(OwnedFd::from(listener)))
         .stdout(Stdio::null())
         .spawn()
         .expect("queued is built with its tests");
-    let mut daemon = UnixStream::connect(&path).expect("somebody listens");
+    let (daemon, decoder) = connect(directory);
+    (runner, daemon, decoder)
+}
+
+fn connect(directory: &std::path::Path) -> (UnixStream, Decoder) {
+    let mut daemon = UnixStream::connect(directory.join("runner.sock")).expect("somebody listens");
     daemon.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
     daemon.write_all(&Opening::Daemon.encode()).expect("room");
-    (runner, daemon, Decoder::default())
+    (daemon, Decoder::default())
 }
 
 pub fn now() -> i64 {

@@ -1,5 +1,7 @@
 //! A runner alone: the test plays daemon and client, and looks at what a job sees and leaves.
 
+mod batch;
 mod host;
 mod leaders;
 mod scenarios;
+mod streams;

@@ -360,7 +360,7 @@ impl Session {
                 let busy = (ended.user_us + ended.system_us) as f64 / ended.wall_us.max(1) as f64;
                 self.ended(Control::End(convert::end(&ended)), busy);
             }
-            FromLeader::Ready { .. } | FromLeader::Adopted { .. } => {}
+            FromLeader::Ready { .. } | FromLeader::Adopted { .. } | FromLeader::Gone(_) => {}
         }
     }
 

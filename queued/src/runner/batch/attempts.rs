@@ -1,0 +1,549 @@
+//! The thread that owns all attempts: it waits for orders and for the leaders, and acts.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use wire::ByteString;
+use wire::api::{Refusal, RefusalKind};
+
+use super::attempt::{Attempt, Kit, Phase, Ready};
+use super::check::{Checked, Checker};
+use super::files::{self, Place};
+use super::past::Past;
+use super::pool::Pool;
+use super::streams::Streams;
+use super::variables::{self, Facts};
+use super::{Desk, Inbox, Order, content, unpack};
+use crate::leader::Assignment;
+use crate::leader::message::{self, FromLeader, ToLeader};
+use crate::link::{AttemptKey, AttemptWord, FromRunner, Gone, PrepareAttempt, ToRunner};
+use crate::runner::convert;
+use crate::runner::leader_link::LeaderLink;
+use crate::runner::prepare::refusal;
+use crate::runner::shared::Shared;
+
+/// All attempts.
+pub struct Attempts {
+    shared: Arc<Shared>,
+    desk: Desk,
+    inbox: Inbox,
+    events: Epoll,
+    /// By a number of their own, which is also that of their leader's events.
+    attempts: HashMap<u64, Attempt>,
+    numbers: HashMap<AttemptKey, u64>,
+    next: u64,
+    /// Those that were made ready, and until when they may be released.
+    unreleased: VecDeque<(Instant, u64)>,
+    past: Past,
+    checker: Checker,
+    streams: Streams,
+    disks: Pool,
+    unpacking: Pool,
+}
+
+impl Attempts {
+    /// None yet.
+    pub fn new(shared: Arc<Shared>, desk: Desk, inbox: Inbox) -> io::Result<Self> {
+        let events = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        events.add(&*inbox.wake, EpollEvent::new(EpollFlags::EPOLLIN, INBOX))?;
+        Ok(Self {
+            streams: Streams::new(shared.clone()),
+            shared,
+            desk,
+            inbox,
+            events,
+            attempts: HashMap::new(),
+            numbers: HashMap::new(),
+            next: INBOX + 1,
+            unreleased: VecDeque::new(),
+            past: Past::default(),
+            checker: Checker::default(),
+            // As many lines as there are attempts, each in it at most once.
+            disks: Pool::new(MOST_SYNCS, usize::MAX),
+            unpacking: Pool::new(MOST_ARCHIVES, usize::MAX),
+        })
+    }
+
+    /// Serves as long as the runner lives.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = [EpollEvent::empty(); 64];
+        loop {
+            let count = match self.events.wait(&mut events, self.timeout()) {
+                Ok(count) => count,
+                Err(Errno::EINTR) => 0,
+                Err(error) => return Err(error.into()),
+            };
+            let mut has_started = false;
+            for event in &events[..count] {
+                match event.data() {
+                    INBOX => {
+                        let _ = self.inbox.wake.read();
+                        while let Ok(order) = self.inbox.orders.try_recv() {
+                            self.obey(order);
+                        }
+                    }
+                    number => has_started |= self.hear(number),
+                }
+            }
+            if has_started {
+                // While the job runs a leader is made ready for the next.
+                self.shared.maker.provide();
+            }
+            self.drop_unreleased(|until, now| until <= now);
+        }
+    }
+
+    fn timeout(&self) -> EpollTimeout {
+        let Some((until, _)) = self.unreleased.front() else {
+            return EpollTimeout::NONE;
+        };
+        let left = until.saturating_duration_since(Instant::now()).as_millis() + 1;
+        EpollTimeout::try_from(left).unwrap_or(EpollTimeout::MAX)
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Said(message, descriptor) => self.listen(message, descriptor),
+            Order::NewDaemon => self.drop_unreleased(|_, _| true),
+            Order::Adopt(assignment, leader, pid) => self.adopt(*assignment, leader, pid),
+            Order::Unpacked(number, result) => self.unpacked(number, result),
+            Order::Synced(number) => self.synced(number),
+        }
+    }
+
+    /// What the daemon says.
+    fn listen(&mut self, message: ToRunner, descriptor: Option<OwnedFd>) {
+        const NOTHING: &str = "no descriptor came with the question";
+        match message {
+            ToRunner::PrepareAttempt(prepare) => {
+                let request = prepare.request;
+                if let Err(refusal) = self.prepare(*prepare) {
+                    self.answer(request, Some(refusal));
+                }
+            }
+            ToRunner::Release(key) => self.release(&key),
+            ToRunner::Withdraw(key) => self.withdraw(&key),
+            ToRunner::Settle(key) => self.settle(&key),
+            ToRunner::Stop { key, grace_ms } => {
+                let told = self.tell_leader(&key, &ToLeader::Stop { grace_ms });
+                if !told {
+                    self.withdraw(&key);
+                }
+            }
+            ToRunner::SignalAttempt { key, signal } => {
+                if let Some(number) = sys::signal::number(&signal) {
+                    self.tell_leader(&key, &ToLeader::Signal(number));
+                }
+            }
+            ToRunner::Lease { key, left_ms } => {
+                self.tell_leader(&key, &lease(left_ms));
+            }
+            ToRunner::ReadOutput { request, key, stream, offset, follow } => {
+                let attempt = self.numbers.get(&key).and_then(|number| self.attempts.get_mut(number));
+                let ended = attempt.filter(|_| follow).and_then(Attempt::watch_end);
+                match descriptor {
+                    Some(descriptor) => {
+                        self.streams.read_output(request, &key, stream, offset, ended, descriptor);
+                    }
+                    None => self.streams.refuse(request, NOTHING),
+                }
+            }
+            ToRunner::WriteOutput { request, key, stream, offset } => match descriptor {
+                Some(_) if self.numbers.contains_key(&key) => self.streams.refuse(request, "the attempt runs here"),
+                Some(descriptor) => self.streams.write_output(request, &key, stream, offset, descriptor),
+                None => self.streams.refuse(request, NOTHING),
+            },
+            ToRunner::AskLengths { request, key } => self.streams.ask_lengths(request, &key),
+            ToRunner::ReadContent { request, sha256 } => match descriptor {
+                Some(descriptor) => self.streams.read_content(request, &sha256, descriptor),
+                None => self.streams.refuse(request, NOTHING),
+            },
+            ToRunner::WriteContent { request, sha256 } => match descriptor {
+                Some(descriptor) => self.streams.write_content(request, sha256, descriptor),
+                None => self.streams.refuse(request, NOTHING),
+            },
+            ToRunner::AskContent { request, sha256 } => self.streams.ask_content(request, &sha256),
+            ToRunner::Prune(mut keys) => {
+                keys.retain(|key| !self.numbers.contains_key(key));
+                self.streams.prune(keys);
+            }
+            // The rest is for sessions, and does not come here.
+            ToRunner::Hello { .. }
+            | ToRunner::Certificate(_)
+            | ToRunner::Prepare(_)
+            | ToRunner::Connection { .. }
+            | ToRunner::Void { .. }
+            | ToRunner::List { .. }
+            | ToRunner::Listen => {}
+        }
+    }
+
+    fn answer(&self, request: u64, refusal: Option<Refusal>) {
+        self.shared.tell(&FromRunner::Prepared { request, refusal });
+    }
+
+    /// Checks an attempt and has its leader made ready, which answers then.
+    fn prepare(&mut self, prepare: PrepareAttempt) -> Result<(), Refusal> {
+        let PrepareAttempt { request, key, job, warrant, wishes, submitted_us, lease_ms, bin } = prepare;
+        let failed = |message: String| refusal(RefusalKind::Failed, message);
+        if self.numbers.contains_key(&key) {
+            return Err(failed("the runner has this attempt in hand already".to_owned()));
+        }
+        if job.home != key.home {
+            return Err(failed(format!("it is a job of {}, not of {}", job.home, key.home)));
+        }
+        let was_released = || failed(format!("attempt {} of the job, or a later one, was started here", key.attempt));
+        if self.past.has(&key) {
+            return Err(was_released());
+        }
+        let jobs = &self.shared.options.jobs;
+        let place = Place::of(jobs, &key).map_err(|error| failed(error.to_string()))?;
+        let trust = self.shared.trust().map_err(|error| failed(format!("{error:#}")))?;
+        let Checked { mut job, mut batch, verified, program } =
+            self.checker.check(job, warrant, bin.as_ref(), &trust)?;
+        let missing = |what: &str, error: io::Error| failed(format!("the job's {what} is not here: {error}"));
+        let stdin = match &batch.stdin {
+            Some(content) => content::open(jobs, content).map_err(|error| missing("standard input", error))?,
+            None => File::open("/dev/null").map_err(|error| missing("standard input", error))?,
+        };
+        let archive = batch.data.as_ref().map(|content| content::open(jobs, content)).transpose();
+        let archive = archive.map_err(|error| missing("data directory", error))?;
+        place.make().map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => was_released(),
+            _ => failed(format!("cannot make {}: {error}", place.fresh().display())),
+        })?;
+        let host = self.shared.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let made = files::open_outputs(&place, &job, &batch, &key, &host).and_then(|outputs| {
+            let [stdout, stderr] = outputs.paths(&place);
+            let stdin_path = match &batch.stdin {
+                Some(content) => content::path(jobs, &content.sha256).unwrap_or_default().into_os_string().into(),
+                None => ByteString::from("/dev/null"),
+            };
+            let facts = Facts {
+                key: &key,
+                job: &job,
+                batch: &batch,
+                wishes: &wishes,
+                submitted_us,
+                host: &host,
+                jobs,
+                place: &place,
+                files: [stdin_path, stdout, stderr],
+            };
+            let variables = facts.variables();
+            batch.variants.clear();
+            job.batch = Some(batch);
+            let assignment = Assignment {
+                session: socket_name(&key),
+                place: self.shared.options.place.clone(),
+                job_id: key.job_id,
+                user: verified.identity.user,
+                session_key: verified.public_key,
+                program: program.into_os_string().into(),
+                variables,
+                job,
+                attempt: Some(key.clone()),
+            };
+            let sheet = assignment.to_file().map_err(|error| failed(format!("cannot describe the job: {error}")))?;
+            Ok((sheet, outputs))
+        });
+        let (sheet, outputs) = made.inspect_err(|_| place.withdraw())?;
+        let [stdout, stderr] = outputs.files;
+        let kit = Kit { sheet, ends: [stdin.into(), stdout.into(), stderr.into()] };
+        let ready = Ready { lease_ms, named: outputs.named };
+        let (number, directory) = (self.next, place.fresh().join(variables::DATA));
+        self.next += 1;
+        self.unreleased.push_back((Instant::now() + UNRELEASED, number));
+        let attempt = Attempt::new(key.clone(), place, outputs.kept, Phase::Unpacking { request, kit, ready });
+        self.attempts.insert(number, attempt);
+        self.numbers.insert(key, number);
+        match archive {
+            None => self.unpacked(number, Ok(())),
+            Some(archive) => {
+                let desk = self.desk.clone();
+                self.unpacking.run(move || desk.give(Order::Unpacked(number, unpack::unpack(archive, &directory))));
+            }
+        }
+        Ok(())
+    }
+
+    /// All files of an attempt are there: its leader is made ready.
+    fn unpacked(&mut self, number: u64, result: Result<(), String>) {
+        let Some(attempt) = self.attempts.get_mut(&number) else {
+            return;
+        };
+        let Phase::Unpacking { request, kit, ready } = std::mem::replace(&mut attempt.phase, Phase::Over) else {
+            return;
+        };
+        attempt.phase = Phase::Opening { request, ready };
+        let name = socket_name(&attempt.key);
+        let made = result.and_then(|()| {
+            let connection = self.shared.maker.batch(&name, &self.shared.options.place, &kit.sheet, &kit.ends);
+            let watched = connection.and_then(|connection| {
+                self.events.add(&connection, EpollEvent::new(EpollFlags::EPOLLIN, number))?;
+                LeaderLink::new(connection, [const { None }; 4])
+            });
+            watched.map_err(|error| format!("cannot make a leader ready: {error}"))
+        });
+        match made {
+            Ok(leader) => attempt.leader = Some(leader),
+            Err(why) => self.drop_attempt(number, Some(why)),
+        }
+    }
+
+    /// Takes one word of a leader; whether its job has started.
+    fn hear(&mut self, number: u64) -> bool {
+        let Some(attempt) = self.attempts.get_mut(&number) else {
+            return false;
+        };
+        let word = attempt.leader.as_mut().and_then(LeaderLink::hear);
+        match word {
+            Some(FromLeader::Ready { .. }) => {
+                if let Phase::Opening { request, ready } = &mut attempt.phase {
+                    let request = *request;
+                    attempt.phase = Phase::Ready(std::mem::take(ready));
+                    self.answer(request, None);
+                }
+            }
+            Some(FromLeader::Started { pid }) => {
+                attempt.phase = Phase::Released { pid };
+                self.shared.board.tell(&self.shared, &attempt.key, AttemptWord::Started { pid });
+                return true;
+            }
+            Some(FromLeader::StartFailed { stage, errno }) => {
+                self.finish(number, AttemptWord::NotStarted(convert::failure(stage, errno)));
+            }
+            Some(FromLeader::Ended(ended)) => {
+                let lengths = [None; 2];
+                let word = AttemptWord::Ended { end: convert::end(&ended), left_over: ended.left_over, lengths };
+                self.finish(number, word);
+            }
+            Some(FromLeader::Gone(why)) => self.finish(
+                number,
+                AttemptWord::Gone(match why {
+                    message::Gone::Stopped => Gone::Cancelled,
+                    message::Gone::LeaseOver => Gone::LeaseOver,
+                }),
+            ),
+            Some(FromLeader::Adopted { .. } | FromLeader::Stopped(_) | FromLeader::Continued | FromLeader::Done) => {}
+            None => self.lost(number),
+        }
+        false
+    }
+
+    /// The leader has died.
+    fn lost(&mut self, number: u64) {
+        let Some(attempt) = self.attempts.get_mut(&number) else {
+            return;
+        };
+        attempt.leader = None;
+        match attempt.phase {
+            Phase::Released { pid } => {
+                // Orphans of its job are ours now, since the runner is their subreaper: none may go on unwatched.
+                let own = nix::unistd::getpid().as_raw();
+                if pid > 0 {
+                    let _ = sys::process::signal_descendants(own, Some(pid), nix::libc::SIGKILL);
+                }
+                self.finish(number, AttemptWord::Gone(Gone::Lost));
+            }
+            Phase::Unpacking { .. } | Phase::Opening { .. } | Phase::Ready(_) => {
+                self.drop_attempt(number, Some("the leader of the job could not get ready".to_owned()));
+            }
+            // What there was to say it has said.
+            Phase::Syncing(_) | Phase::Over => {}
+        }
+    }
+
+    /// Starts an attempt that was made ready.
+    fn release(&mut self, key: &AttemptKey) {
+        let number = self.numbers.get(key).copied();
+        let attempt = number.and_then(|number| Some((number, self.attempts.get_mut(&number)?)));
+        if attempt.as_ref().is_some_and(|(_, attempt)| attempt.is_released()) {
+            return;
+        }
+        let had_its_turn = self.past.has(key);
+        self.past.note(key);
+        let why = match attempt {
+            Some((_, attempt)) if matches!(attempt.phase, Phase::Ready(_)) => match start(attempt, &self.shared) {
+                Ok(()) => return,
+                Err(error) => format!("cannot start the job: {error}"),
+            },
+            // It was settled long ago.
+            None if had_its_turn => return,
+            _ => "the job was made ready here, and released too late".to_owned(),
+        };
+        if let Some(number) = number {
+            self.drop_attempt(number, None);
+        }
+        let word = AttemptWord::NotStarted(refusal(RefusalKind::Failed, why));
+        self.shared.tell(&FromRunner::Attempt { key: key.clone(), word });
+    }
+
+    fn withdraw(&mut self, key: &AttemptKey) {
+        let number = self.numbers.get(key).copied();
+        if let Some(number) = number.filter(|number| !self.attempts[number].is_released()) {
+            self.drop_attempt(number, None);
+        }
+    }
+
+    /// Drops all attempts whose time to be released is over by this measure.
+    fn drop_unreleased(&mut self, is_over: impl Fn(Instant, Instant) -> bool) {
+        let now = Instant::now();
+        while let Some((until, number)) = self.unreleased.front().copied() {
+            let waits = self.attempts.get(&number).is_some_and(|attempt| !attempt.is_released());
+            if waits && !is_over(until, now) {
+                break;
+            }
+            self.unreleased.pop_front();
+            if waits {
+                self.drop_attempt(number, Some("it was not released in time".to_owned()));
+            }
+        }
+    }
+
+    /// Forgets an attempt that was not released. Who still waits for it to be made ready is told why not.
+    fn drop_attempt(&mut self, number: u64, why: Option<String>) {
+        let Some(attempt) = self.attempts.remove(&number) else {
+            return;
+        };
+        self.numbers.remove(&attempt.key);
+        attempt.place.withdraw();
+        if let Phase::Unpacking { request, .. } | Phase::Opening { request, .. } = attempt.phase {
+            let message = why.unwrap_or_else(|| "it was withdrawn".to_owned());
+            self.answer(request, Some(refusal(RefusalKind::Failed, message)));
+        }
+        // Without its runner a leader that was not released leaves.
+    }
+
+    /// Nothing of the job is left: its output is made safe, and then its last word is told.
+    fn finish(&mut self, number: u64, mut word: AttemptWord) {
+        let Some(attempt) = self.attempts.get_mut(&number) else {
+            return;
+        };
+        attempt.has_ended();
+        let found = attempt.place.lengths(attempt.kept);
+        if let AttemptWord::Ended { lengths, .. } = &mut word {
+            *lengths = found;
+        }
+        attempt.phase = Phase::Syncing(word);
+        if found.iter().flatten().all(|length| *length == 0) {
+            self.synced(number);
+            return;
+        }
+        let (desk, place) = (self.desk.clone(), attempt.place.clone());
+        self.disks.run(move || {
+            if let Err(error) = place.sync(found) {
+                eprintln!("queue-runner: cannot sync the output in {}: {error}", place.directory.display());
+            }
+            desk.give(Order::Synced(number));
+        });
+    }
+
+    fn synced(&mut self, number: u64) {
+        if let Some(attempt) = self.attempts.get_mut(&number)
+            && let Phase::Syncing(word) = std::mem::replace(&mut attempt.phase, Phase::Over)
+        {
+            self.shared.board.tell(&self.shared, &attempt.key, word);
+        }
+    }
+
+    /// The end of an attempt is on the daemon's disk.
+    fn settle(&mut self, key: &AttemptKey) {
+        let number = self.numbers.get(key).copied();
+        if let Some(number) = number.filter(|number| matches!(self.attempts[number].phase, Phase::Over))
+            && let Some(attempt) = self.attempts.remove(&number)
+        {
+            self.numbers.remove(key);
+            self.shared.board.settle(key);
+            if let Some(leader) = &attempt.leader {
+                leader.tell(&ToLeader::Acknowledge, &[]);
+            }
+        }
+    }
+
+    /// Tells the leader of an attempt that was released; whether there is one.
+    fn tell_leader(&self, key: &AttemptKey, told: &ToLeader) -> bool {
+        let attempt = self.numbers.get(key).and_then(|number| self.attempts.get(number));
+        let Some(attempt) = attempt.filter(|attempt| attempt.is_released()) else {
+            return false;
+        };
+        if let Some(leader) = &attempt.leader {
+            leader.tell(told, &[]);
+        }
+        true
+    }
+
+    /// Goes on with an attempt whose runner has died.
+    fn adopt(&mut self, assignment: Assignment, leader: LeaderLink, pid: i32) {
+        let Assignment { attempt: Some(key), job, .. } = assignment else {
+            return;
+        };
+        let batch = job.batch.unwrap_or_default();
+        let kept = [batch.stdout.is_none(), batch.stderr.is_none()];
+        let Ok(place) = Place::of(&self.shared.options.jobs, &key) else {
+            return;
+        };
+        self.past.note(&key);
+        let number = self.next;
+        self.next += 1;
+        let watched = leader
+            .connection()
+            .map(|connection| self.events.add(connection, EpollEvent::new(EpollFlags::EPOLLIN, number)));
+        let mut attempt = Attempt::new(key.clone(), place, kept, Phase::Released { pid });
+        attempt.leader = Some(leader);
+        self.attempts.insert(number, attempt);
+        self.numbers.insert(key, number);
+        if !matches!(watched, Some(Ok(()))) {
+            self.lost(number);
+        }
+    }
+}
+
+/// Has the leader start the job. From here on the attempt counts as released.
+fn start(attempt: &mut Attempt, shared: &Shared) -> io::Result<()> {
+    attempt.place.release()?;
+    if let Phase::Ready(ready) = std::mem::replace(&mut attempt.phase, Phase::Released { pid: 0 }) {
+        for file in ready.named {
+            // Only a regular file has anything to empty.
+            let _ = file.set_len(0);
+        }
+        shared.board.note(&attempt.key, AttemptWord::Released);
+        if let Some(leader) = &attempt.leader {
+            if let Some(left_ms) = ready.lease_ms {
+                leader.tell(&lease(left_ms), &[]);
+            }
+            leader.tell(&ToLeader::Release { foreground: false, handed: 0 }, &[]);
+        }
+    }
+    Ok(())
+}
+
+/// A lease of so many milliseconds from now.
+fn lease(left_ms: u64) -> ToLeader {
+    let now = sys::host::since_boot().as_millis() as u64;
+    ToLeader::Lease { freeze_ms: now.saturating_add(left_ms / 4 * 3), end_ms: now.saturating_add(left_ms) }
+}
+
+/// What stands for the attempt in its leader's socket name, which has no room for long names of homes. The
+/// kernel gives each name once: so there are never two leaders of one attempt.
+fn socket_name(key: &AttemptKey) -> String {
+    let text = format!("{}/{}.{}", key.home, key.job_id, key.attempt);
+    let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let hexadecimal = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}"));
+    hexadecimal.fold("b".to_owned(), |name, digits| name + &digits)
+}
+
+/// The inbox among the numbers of attempts.
+const INBOX: u64 = 0;
+/// Nobody will release it after this.
+const UNRELEASED: Duration = Duration::from_secs(10);
+/// Files that are synced at the same time: file systems do several in one go.
+const MOST_SYNCS: usize = 16;
+/// Archives that are unpacked at the same time.
+const MOST_ARCHIVES: usize = 2;

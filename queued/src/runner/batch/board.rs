@@ -1,0 +1,63 @@
+//! The last word about each attempt that was released and not settled, for a daemon that comes new.
+//!
+//! A word is told while the board is locked, and so is the whole board to a new daemon: none is missed
+//! between the two, and none comes twice.
+
+use std::collections::HashMap;
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::link::{AttemptKey, AttemptWord, FromRunner};
+use crate::runner::shared::Shared;
+
+/// All such words.
+pub struct Board {
+    words: Mutex<HashMap<AttemptKey, AttemptWord>>,
+    since_boot_ms: u64,
+}
+
+impl Board {
+    /// The runner begins.
+    pub fn begin() -> Self {
+        Self { words: Mutex::default(), since_boot_ms: sys::host::since_boot().as_millis() as u64 }
+    }
+
+    /// What a new daemon would be told, and this one knows.
+    pub fn note(&self, key: &AttemptKey, word: AttemptWord) {
+        self.lock().insert(key.clone(), word);
+    }
+
+    /// Tells the daemon, and any that comes later.
+    pub fn tell(&self, shared: &Shared, key: &AttemptKey, word: AttemptWord) {
+        let mut words = self.lock();
+        shared.tell(&FromRunner::Attempt { key: key.clone(), word: word.clone() });
+        words.insert(key.clone(), word);
+    }
+
+    /// Nothing is told of it again.
+    pub fn settle(&self, key: &AttemptKey) {
+        self.lock().remove(key);
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Puts a new way to the daemon in force, with all there is to say as the first word on it.
+    pub fn welcome(&self, shared: &Shared, daemon: UnixStream) {
+        let words = self.lock();
+        shared.set_daemon(Some(daemon));
+        shared.tell(&FromRunner::Hello {
+            public_key: shared.key.public_key(),
+            sessions: shared.held(),
+            attempts: words.iter().map(|(key, word)| (key.clone(), word.clone())).collect(),
+            since_boot_ms: self.since_boot_ms,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AttemptKey, AttemptWord>> {
+        // Each change is a single call; whoever panicked left nothing half done.
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
