@@ -218,7 +218,7 @@ impl Attempts {
             io::ErrorKind::AlreadyExists => was_released(),
             _ => failed(format!("cannot make {}: {error}", place.fresh().display())),
         })?;
-        let host = self.shared.host.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let host = self.shared.host_name();
         let made = files::open_outputs(&place, &job, &batch, &key, &host).and_then(|outputs| {
             let [stdout, stderr] = outputs.paths(&place);
             let stdin_path = match &batch.stdin {
