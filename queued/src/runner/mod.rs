@@ -74,6 +74,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let input = std::io::stdin().as_fd().try_clone_to_owned()?;
     let maker = maker::Maker::start()?;
     sys::process::set_name("queue-runner");
+    // It holds descriptors for each job; the leaders, which jobs inherit from, keep the limit they had.
+    let _ = sys::limits::set_soft_limit("nofile", None);
     sys::memory::few_arenas();
     sys::process::become_subreaper()?;
     // What jobs leave behind is adopted here and ends unseen.

@@ -38,7 +38,7 @@ pub struct Attempts {
     attempts: HashMap<u64, Attempt>,
     numbers: HashMap<AttemptKey, u64>,
     next: u64,
-    /// Those that were made ready, and until when they may be released.
+    /// Those that were made ready, and until when they may be released; some have been since.
     unreleased: VecDeque<(Instant, u64)>,
     past: Past,
     checker: Checker,
@@ -95,7 +95,7 @@ impl Attempts {
                 // While the job runs a leader is made ready for the next.
                 self.shared.maker.provide();
             }
-            self.drop_unreleased(|until, now| until <= now);
+            self.drop_overdue();
         }
     }
 
@@ -110,7 +110,7 @@ impl Attempts {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Said(message, descriptor) => self.listen(message, descriptor),
-            Order::NewDaemon => self.drop_unreleased(|_, _| true),
+            Order::NewDaemon => self.drop_unreleased(),
             Order::Adopt(assignment, leader, pid) => self.adopt(*assignment, leader, pid),
             Order::Unpacked(number, result) => self.unpacked(number, result),
             Order::Synced(number) => self.synced(number),
@@ -259,7 +259,6 @@ impl Attempts {
         let ready = Ready { lease_ms, named: outputs.named };
         let (number, directory) = (self.next, place.fresh().join(variables::DATA));
         self.next += 1;
-        self.unreleased.push_back((Instant::now() + UNRELEASED, number));
         let attempt = Attempt::new(key.clone(), place, outputs.kept, Phase::Unpacking { request, kit, ready });
         self.attempts.insert(number, attempt);
         self.numbers.insert(key, number);
@@ -308,6 +307,7 @@ impl Attempts {
                 if let Phase::Opening { request, ready } = &mut attempt.phase {
                     let request = *request;
                     attempt.phase = Phase::Ready(std::mem::take(ready));
+                    self.unreleased.push_back((Instant::now() + UNRELEASED, number));
                     self.answer(request, None);
                 }
             }
@@ -392,17 +392,25 @@ impl Attempts {
         }
     }
 
-    /// Drops all attempts whose time to be released is over by this measure.
-    fn drop_unreleased(&mut self, is_over: impl Fn(Instant, Instant) -> bool) {
-        let now = Instant::now();
+    /// Drops all attempts that were not released: who prepared them has gone.
+    fn drop_unreleased(&mut self) {
+        self.unreleased.clear();
+        let unreleased = self.attempts.iter().filter(|(_, attempt)| !attempt.is_released());
+        for number in unreleased.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.drop_attempt(number, None);
+        }
+    }
+
+    /// Drops those that nobody has released in time.
+    fn drop_overdue(&mut self) {
         while let Some((until, number)) = self.unreleased.front().copied() {
             let waits = self.attempts.get(&number).is_some_and(|attempt| !attempt.is_released());
-            if waits && !is_over(until, now) {
+            if waits && until > Instant::now() {
                 break;
             }
             self.unreleased.pop_front();
             if waits {
-                self.drop_attempt(number, Some("it was not released in time".to_owned()));
+                self.drop_attempt(number, None);
             }
         }
     }
@@ -492,16 +500,15 @@ impl Attempts {
         self.past.note(&key);
         let number = self.next;
         self.next += 1;
-        let watched = leader
-            .connection()
-            .map(|connection| self.events.add(connection, EpollEvent::new(EpollFlags::EPOLLIN, number)));
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, number);
+        if let Some(Err(error)) = leader.connection().map(|connection| self.events.add(connection, event)) {
+            // To say that it is lost would have it started again elsewhere: the next runner hears its leader.
+            eprintln!("queue-runner: cannot wait for the leader of job {}: {error}", key.job_id);
+        }
         let mut attempt = Attempt::new(key.clone(), place, kept, Phase::Released { pid });
         attempt.leader = Some(leader);
         self.attempts.insert(number, attempt);
         self.numbers.insert(key, number);
-        if !matches!(watched, Some(Ok(()))) {
-            self.lost(number);
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A thread is made when there is work and leaves when there was none for a while.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +25,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Work>,
+    running: usize,
     threads: usize,
     idle: usize,
 }
@@ -37,7 +39,7 @@ impl Pool {
     /// Has this done when a thread is free; false when the line is full.
     pub fn run(&self, work: impl FnOnce() + Send + 'static) -> bool {
         let mut state = self.inner.lock();
-        if state.waiting.len() >= self.most_waiting {
+        if state.waiting.len() + state.running >= self.most_threads.saturating_add(self.most_waiting) {
             return false;
         }
         state.waiting.push_back(Box::new(work));
@@ -46,8 +48,8 @@ impl Pool {
         } else if state.threads < self.most_threads {
             let inner = self.inner.clone();
             let made = std::thread::Builder::new().name("helper".into()).stack_size(STACK).spawn(move || {
-                let counted = Counted(inner);
-                while let Some(work) = counted.0.next() {
+                let counted = Counted { inner, is_busy: Cell::new(false) };
+                while let Some(work) = counted.next() {
                     work();
                 }
             });
@@ -68,15 +70,28 @@ impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+/// A thread, which is taken out of the count when it ends, a panic included.
+struct Counted {
+    inner: Arc<Inner>,
+    is_busy: Cell<bool>,
+}
+
+impl Counted {
     fn next(&self) -> Option<Work> {
-        let mut state = self.lock();
+        let mut state = self.inner.lock();
+        if self.is_busy.replace(false) {
+            state.running -= 1;
+        }
         loop {
             if let Some(work) = state.waiting.pop_front() {
+                state.running += 1;
+                self.is_busy.set(true);
                 return Some(work);
             }
             state.idle += 1;
-            let waited = self.wake.wait_timeout(state, IDLE);
+            let waited = self.inner.wake.wait_timeout(state, IDLE);
             let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             state = next;
             state.idle -= 1;
@@ -87,12 +102,11 @@ impl Inner {
     }
 }
 
-/// Takes a thread out of the count when it ends, a panic included.
-struct Counted(Arc<Inner>);
-
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.lock().threads -= 1;
+        let mut state = self.inner.lock();
+        state.threads -= 1;
+        state.running -= usize::from(self.is_busy.get());
     }
 }
 

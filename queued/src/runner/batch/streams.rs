@@ -52,7 +52,7 @@ impl Streams {
         let jobs = shared.options.jobs.clone();
         let transfers = Pool::new(MOST_TRANSFERS, MOST_WAITING);
         // Each of these may last for days: none stands in a line.
-        let followers = Pool::new(MOST_FOLLOWERS, 1);
+        let followers = Pool::new(MOST_FOLLOWERS, 0);
         Self { shared, jobs, transfers, followers, pruning: Pool::new(1, MOST_WAITING) }
     }
 
