@@ -44,7 +44,7 @@ impl LeaderLink {
     }
 
     /// Tells the leader what its job is.
-    pub fn assign(&self, assignment: &Assignment) -> io::Result<()> {
+    pub fn assign(&self, assignment: &mut Assignment) -> io::Result<()> {
         let sheet = assignment.to_file()?;
         self.tell(&ToLeader::Assign, &[sheet.as_fd()]);
         Ok(())

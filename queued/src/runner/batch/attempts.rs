@@ -239,7 +239,7 @@ impl Attempts {
             let variables = facts.variables();
             batch.variants.clear();
             job.batch = Some(batch);
-            let assignment = Assignment {
+            let mut assignment = Assignment {
                 session: socket_name(&key),
                 place: self.shared.options.place.clone(),
                 job_id: key.job_id,

@@ -44,9 +44,9 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
             let opened = open(shared, *prepare);
             let refusal = opened.as_ref().err().cloned();
             shared.tell(&FromRunner::Prepared { request, refusal });
-            opened.map(|(assignment, leader)| {
+            opened.map(|(mut assignment, leader)| {
                 // The client is on its way. Should this fail, so will its release.
-                if let Err(error) = leader.assign(&assignment) {
+                if let Err(error) = leader.assign(&mut assignment) {
                     eprintln!("queue-runner: cannot tell a leader its job: {error}");
                 }
                 Session::new(shared.clone(), name, &assignment, leader, None)
