@@ -283,6 +283,16 @@ mod tests {
         assert!(serde_json::from_str::<Warrant>(&number).is_err());
     }
 
+    #[test]
+    fn only_jobs_of_the_same_submission_lead_to_its_root() {
+        let warrants = Warrant::sign(&SecretKey::generate(), &[[1; 32], [2; 32]]);
+        assert!(warrants[0].leads_from(&[1; 32]) && warrants[1].leads_from(&[2; 32]));
+        assert!(!warrants[0].leads_from(&[2; 32]));
+        let path = vec![Step::Left([0; 32]); Warrant::MOST_STEPS + 1];
+        let long = Warrant { root: root_of(&[1; 32], &path), path, ..warrants[0].clone() };
+        assert!(!long.leads_from(&[1; 32]));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
