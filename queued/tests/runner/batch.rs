@@ -1,6 +1,7 @@
 //! Attempts of batch jobs, from the check to the word that their end is on disk.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -371,6 +372,21 @@ fn an_end_survives_the_runner_until_it_is_settled() {
     host.tell(&ToRunner::Settle(key(1)));
     until(|| host.leaders().is_empty(), "the leader leaves");
     assert!(matches!(host.replace_daemon(), FromRunner::Hello { attempts, .. } if attempts.is_empty()));
+}
+
+#[test]
+fn a_job_whose_leader_dies_is_lost_and_does_not_go_on() {
+    let mut host = Host::new("batch-lost");
+    let script = job(&host, "while :; do sleep 0.01; done");
+    let pid = started(&mut host, script, &key(1));
+    let name = host.leaders().pop().expect("the job's leader");
+    let leader = sys::unix::abstract_connect(&name).expect("it listens");
+    let leader = sys::credentials::peer(leader.as_fd()).expect("a socket").pid;
+    let leader = sys::process::pidfd(leader).expect("it is there");
+    sys::process::pidfd_signal(leader.as_fd(), nix::libc::SIGKILL).expect("ours");
+    assert_eq!(word(&mut host, &key(1)), AttemptWord::Gone(Gone::Lost));
+    until(|| !lives(pid), "its job is killed");
+    host.tell(&ToRunner::Settle(key(1)));
 }
 
 #[test]
