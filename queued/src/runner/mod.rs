@@ -2,7 +2,8 @@
 //!
 //! It ends TLS, checks warrants, keeps what a client has not acknowledged and the state of each
 //! screen. Its main thread ([`service`]) talks to the daemon and lets connections in; every
-//! session has a thread of its own ([`session`]), so that one that fails harms no other.
+//! session has a thread of its own ([`session`]), so that one that fails harms no other. Batch jobs, which
+//! nobody looks at while they run, have one thread together ([`batch`]).
 //!
 //! It must not listen on the network, and must not be big: leaders are forked from the small
 //! process of [`maker`].
