@@ -53,8 +53,12 @@ pub fn of_value(value: Value) -> Result<JobName, Problem> {
 }
 
 fn named(value: Value) -> Result<JobName, Problem> {
-    let problem = value.is_not("id", "a job such as 17 or 17@redfish");
-    job_name(&value.text("id")?).ok_or(problem)
+    let name = match &value.shape {
+        Shape::Number(written) => job_name(written),
+        Shape::Text(text) => job_name(text),
+        _ => None,
+    };
+    name.ok_or_else(|| value.is_not("id", "a job such as 17 or 17@redfish"))
 }
 
 /// The first column of a table, or one id on each line, or several.
@@ -80,7 +84,7 @@ pub fn of_lines(source: &Source) -> Result<Vec<JobName>, Problem> {
         }
         let before = names.len();
         names.push(job_name(first).ok_or_else(refused)?);
-        while let Some(word) = words.next() {
+        for word in words {
             // The second column of a table is a state.
             match job_name(word) {
                 Some(name) => names.push(name),

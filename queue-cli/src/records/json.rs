@@ -13,11 +13,11 @@ use super::value::{Entry, Shape, Value};
 /// Gives each element to `sink`.
 pub fn each<'a>(source: &Source<'a>, sink: &mut Sink<'a, '_>) -> Result<(), Problem> {
     let text = source.text()?;
-    let reader = Reader { text };
+    let reader = Reader { text, guess: source.guess };
     for raw in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
         let raw = raw.map_err(|error| {
             let place = source.offset(error.line(), error.column());
-            Problem::at(place, format!("this is no JSON: {}", words(&error)))
+            Problem::at(place, format!("this is no JSON: {}{}", words(&error), source.guess))
         })?;
         match raw.get().as_bytes().first() {
             Some(b'[') => {
@@ -46,6 +46,7 @@ pub fn each<'a>(source: &Source<'a>, sink: &mut Sink<'a, '_>) -> Result<(), Prob
 /// Makes values of pieces of one text.
 struct Reader<'a> {
     text: &'a str,
+    guess: &'static str,
 }
 
 impl<'a> Reader<'a> {
@@ -99,7 +100,7 @@ impl<'a> Reader<'a> {
 
     fn read<T: Deserialize<'a>>(&self, raw: &'a RawValue) -> Result<T, Problem> {
         serde_json::from_str(raw.get())
-            .map_err(|error| Problem::at(self.offset(raw), format!("this is no JSON: {}", words(&error))))
+            .map_err(|error| Problem::at(self.offset(raw), format!("this is no JSON: {}{}", words(&error), self.guess)))
     }
 }
 

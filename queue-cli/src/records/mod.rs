@@ -70,14 +70,18 @@ impl Format {
 /// Reads jobs. `name` is what messages call the file; `forced` is what the person says it is. A file without
 /// jobs is no error here.
 pub fn read(name: &str, bytes: &[u8], forced: Option<Format>) -> Result<Vec<Record>, Failure> {
-    let source = Source::of(name, bytes, "Nothing was submitted.")?;
-    let records = match forced.unwrap_or_else(|| Format::of(source.bytes)) {
+    let mut source = Source::of(name, bytes, "Nothing was submitted.")?;
+    let format = forced.unwrap_or_else(|| Format::of(source.bytes));
+    let records = match format {
         Format::Lines => lines::commands(&source, forced.is_some()),
-        Format::Yaml => yaml_or_rq(&source, forced.is_some()),
-        Format::Json => jobs(&source, json::each).map_err(|problem| match forced {
-            Some(_) => problem,
-            None => Problem { message: format!("{}{NOT_JSON}", problem.message), ..problem },
-        }),
+        Format::Yaml => {
+            source.guess = if forced.is_some() { "" } else { GUESSED_YAML };
+            yaml_or_rq(&source, forced.is_some())
+        }
+        Format::Json => {
+            source.guess = if forced.is_some() { "" } else { GUESSED_JSON };
+            jobs(&source, json::each)
+        }
     };
     records.map_err(|problem| source.failure(&problem))
 }
@@ -166,4 +170,6 @@ const MOST: usize = 10_000_000;
 /// Bytes of a line, and of a command.
 const LONGEST_LINE: usize = 1 << 20;
 
-const NOT_JSON: &str = " (it is read as JSON because of its first letter; for shell commands say --format lines)";
+const GUESSED_JSON: &str = " (it is read as JSON because of its first letter; for shell commands say --format lines)";
+
+const GUESSED_YAML: &str = " (it is read as YAML because of its first line; for shell commands say --format lines)";

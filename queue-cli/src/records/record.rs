@@ -203,7 +203,8 @@ impl Draft {
     /// Where a job ran is not where the new one has to run.
     fn settle_hosts(&mut self) -> Result<(), Problem> {
         let state = self.state.as_ref().map(|(_, state)| state.as_str());
-        if let (Some((place, host)), false, None) = (&self.host, self.is_listed, state) {
+        let is_past = self.is_listed || state.is_some_and(|state| PAST.contains(&state));
+        if let (Some((place, host)), false) = (&self.host, is_past) {
             let message = format!("\"host\" is where a job ran; for where it shall run say hosts: [{host}]");
             return Err(Problem::at(*place, message));
         }
@@ -212,7 +213,7 @@ impl Draft {
             Some("pending" | "holding" | "held") if self.said.hosts.is_none() => self.said.hosts = Some(hosts),
             Some(_) => {}
             None => {
-                let message = "\"runner\" is where a job may run while it waits, and where it ran afterwards, and without \
+                let message = "\"runner\" is where a job may run while it waits, and where it ran afterwards; without \
                                \"state\" it can be either; say \"hosts\" for where it shall run, or leave it out";
                 return Err(Problem::at(place, message));
             }

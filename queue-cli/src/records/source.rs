@@ -14,6 +14,8 @@ pub struct Source<'a> {
     pub bytes: &'a [u8],
     /// What did not happen when it is refused: `Nothing was submitted.`
     pub consequence: &'static str,
+    /// Why it is read as what it is not, in parentheses, where that was not said but guessed.
+    pub guess: &'static str,
 }
 
 /// Why it is refused, and where.
@@ -41,7 +43,7 @@ impl<'a> Source<'a> {
                 bytes.len()
             )));
         }
-        Ok(Self { name, bytes: bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), consequence })
+        Ok(Self { name, bytes: bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), consequence, guess: "" })
     }
 
     /// All of it as text, for the formats that are text.

@@ -99,7 +99,7 @@ impl<'a> Value<'a> {
         let mut keys = entries.iter().map(|entry| (&entry.key, entry.offset)).collect::<Vec<_>>();
         keys.sort();
         match keys.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            Some(pair) => Err(Problem::at(pair[1].1, format!("{} is said twice", shown(&pair[1].0)))),
+            Some(pair) => Err(Problem::at(pair[1].1, format!("{} is said twice", shown(pair[1].0)))),
             None => Ok(entries),
         }
     }

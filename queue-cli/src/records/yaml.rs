@@ -18,7 +18,7 @@ pub fn each<'a>(source: &Source<'a>, sink: &mut Sink<'a, '_>) -> Result<(), Prob
     let text = source.text()?;
     let mut start = 0;
     for end in document_ends(text) {
-        document(&text[start..end], start, sink)?;
+        document(&text[start..end], start, source.guess, sink)?;
         start = end;
     }
     Ok(())
@@ -40,13 +40,13 @@ fn document_ends(text: &str) -> impl Iterator<Item = usize> {
     starts.chain([text.len()])
 }
 
-fn document<'a>(text: &'a str, base: usize, sink: &mut Sink<'a, '_>) -> Result<(), Problem> {
+fn document<'a>(text: &'a str, base: usize, guess: &str, sink: &mut Sink<'a, '_>) -> Result<(), Problem> {
     let mut problem = None;
     let root = Root { text, base, sink, problem: &mut problem };
     let read = serde_saphyr::with_deserializer_from_str_with_options(text, options(), |yaml| root.deserialize(yaml));
     match (problem, read) {
         (Some(problem), _) => Err(problem),
-        (None, Err(error)) => Err(refusal(&error, text, base)),
+        (None, Err(error)) => Err(refusal(&error, text, base, guess)),
         (None, Ok(())) => Ok(()),
     }
 }
@@ -56,6 +56,8 @@ fn document<'a>(text: &'a str, base: usize, sink: &mut Sink<'a, '_>) -> Result<(
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         with_snippet: false,
+        // Keys that are said twice are refused where a map is used, in our words.
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
         budget: serde_saphyr::budget! {
             max_events: usize::MAX,
@@ -65,14 +67,31 @@ fn options() -> serde_saphyr::Options {
             max_merge_keys: usize::MAX,
             enforce_alias_anchor_ratio: false,
             max_depth: 32,
+            max_recorded_anchor_events: 200_000,
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 5_000_000 },
     }
 }
 
-fn refusal(error: &Error, text: &str, base: usize) -> Problem {
+fn refusal(error: &Error, text: &str, base: usize, guess: &str) -> Problem {
     let place = error.location().map_or(0, |location| byte(&location, text).unwrap_or(0));
-    Problem::at(base + place, format!("this is no YAML: {error}"))
+    if is_bound(error) {
+        return Problem::at(base + place, "this stands too deep in something, or its aliases unfold to too much");
+    }
+    let words = error.to_string();
+    let words = words.split_once(" at line ").map_or(words.as_str(), |(words, _)| words);
+    Problem::at(base + place, format!("this cannot be read as YAML: {words}{guess}"))
+}
+
+fn is_bound(error: &Error) -> bool {
+    match error {
+        Error::AliasError { error, .. } => is_bound(error),
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => true,
+        _ => false,
+    }
 }
 
 /// Where a location is. The parser counts bytes where it can, and else lines and columns.
