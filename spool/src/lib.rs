@@ -3,7 +3,8 @@
 //!
 //! Everything here is pure: no clock, no file, no network. The caller says what happened,
 //! makes the record that comes out durable, and only then answers anybody. Where the
-//! records are kept is another matter. There is no other paper: the tables below are it.
+//! records are kept is another matter. `docs/spool.md` explains it to people and copies three of
+//! the tables below.
 //!
 //! # The states of a job
 //!
