@@ -7,7 +7,7 @@ missing=0
 count=0
 while read -r name; do
     count=$((count + 1))
-    if ! grep -rqE "fn $name\b" --include='*.rs' tests queued/tests; then
+    if ! grep -rqE "fn $name\b" --include='*.rs' tests queued queue-cli spool; then
         echo "docs/errors.md names $name, and there is no such test" >&2
         missing=1
     fi

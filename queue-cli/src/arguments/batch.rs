@@ -100,7 +100,7 @@ pub struct Meant {
     pub query: Option<String>,
     /// `all` was said.
     pub all: bool,
-    /// `-`, or nothing while something is piped in: ids are read from standard input.
+    /// `-`: ids are read from standard input.
     pub input: bool,
 }
 
@@ -364,7 +364,7 @@ pub fn commands() -> Vec<Command> {
         listing("delete", "Forget jobs and their files"),
         plain(
             Command::new("update")
-                .about("Change jobs that wait: priority=7 name=x tag=a,b mail=end")
+                .about("Change jobs that have not ended: priority=7 name=x tag=a,b mail=end")
                 .args(shown())
                 .arg(jobs()),
         ),
