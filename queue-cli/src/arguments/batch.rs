@@ -131,7 +131,7 @@ pub enum JobCommand {
     /// `queue why`.
     Why {
         /// Which.
-        job: JobName,
+        meant: Meant,
         /// How.
         shown: Shown,
     },
@@ -145,7 +145,7 @@ pub enum JobCommand {
     /// `queue logs`.
     Logs {
         /// Which.
-        jobs: Vec<JobName>,
+        meant: Meant,
         /// Which stream; none: both.
         stream: Option<OutputStream>,
         /// Which attempt; none: the newest.
@@ -247,7 +247,8 @@ pub fn read_options(matches: &ArgMatches) -> Result<BatchOptions, Failure> {
     })
 }
 
-const FIRST_BACKOFF: Duration = Duration::from_secs(10);
+/// Before the first retry.
+pub const FIRST_BACKOFF: Duration = Duration::from_secs(10);
 
 /// A number, or a word for one.
 fn priority(text: &str) -> Result<i32, Failure> {
@@ -379,10 +380,11 @@ pub fn read_command(name: &str, matches: &ArgMatches) -> Result<Option<JobComman
         "show" => JobCommand::Show { meant: named(matches, name)?, shown: shown(matches) },
         "status" => JobCommand::Status { shown: shown(matches), exits: matches.get_one::<String>("exit").cloned() },
         "why" => {
-            let [job] = &named(matches, name)?.jobs[..] else {
-                return Err(Failure::usage("queue why: one job is expected, such as 17"));
-            };
-            JobCommand::Why { job: job.clone(), shown: shown(matches) }
+            let meant = named(matches, name)?;
+            if meant.jobs.is_empty() && !meant.input {
+                return Err(Failure::usage("queue why: a job is expected, such as 17"));
+            }
+            JobCommand::Why { meant, shown: shown(matches) }
         }
         "wait" => JobCommand::Wait { meant: named(matches, name)?, shown: shown(matches) },
         "logs" => {
@@ -392,12 +394,12 @@ pub fn read_command(name: &str, matches: &ArgMatches) -> Result<Option<JobComman
             let attempt = attempt.map(|text| {
                 text.parse().map_err(|_| Failure::usage(format!("--attempt: a number is expected, not \"{text}\"")))
             });
-            let jobs = named(matches, name)?.jobs;
-            if jobs.is_empty() {
+            let meant = named(matches, name)?;
+            if meant.jobs.is_empty() && !meant.input {
                 return Err(Failure::usage("queue logs: a job is expected, such as 17"));
             }
             JobCommand::Logs {
-                jobs,
+                meant,
                 stream: stream.into_iter().find(|(name, _)| matches.get_flag(name)).map(|(_, stream)| stream),
                 attempt: attempt.transpose()?,
                 follow: matches.get_flag("follow"),
@@ -469,7 +471,8 @@ fn update(matches: &ArgMatches) -> Result<JobCommand, Failure> {
                 let tags = none(value).map(|tags| tags.split(',').map(str::to_owned).collect());
                 updates.push(Update::Tags(tags.unwrap_or_default()));
             }
-            Some(("mail", value)) => updates.push(Update::Mail(none(value).map(|value| mail(&value)).transpose()?)),
+            Some(("mail", "" | "null" | "nil")) => updates.push(Update::Mail(None)),
+            Some(("mail", value)) => updates.push(Update::Mail(Some(mail(value)?))),
             _ => others.push(word),
         }
     }

@@ -161,6 +161,17 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Failure> {
 
 /// `queue -r -- COMMAND`.
 fn batch_of(matches: &ArgMatches) -> Result<batch::Submit, Failure> {
+    for (option, is_given) in [
+        ("--tee", matches.contains_id("tee")),
+        ("--spill", matches.contains_id("spill")),
+        ("--on-full", matches.contains_id("on-full")),
+    ] {
+        if is_given {
+            return Err(Failure::usage(format!(
+                "{option} is about commands that run at once, not about batch jobs (-r)"
+            )));
+        }
+    }
     let mut run = run(matches)?;
     let has_queue = matches.get_flag("immediate") || matches.get_one::<String>("queuedir").is_some();
     if !has_queue {
@@ -390,7 +401,20 @@ mod tests {
             ("queue --on-full fail make -- all", "say: queue --on-full fail -- make all"),
             ("queue --verbose echo a;b", "say: queue --verbose -- echo 'a;b'"),
             ("queue -h", "-h names a host"),
-            ("queue -r -- x", "batch jobs come with the durable spool"),
+            ("queue -r --tee log -- x", "--tee is about commands that run at once"),
+            ("queue --tag a -- x", "--tag is about batch jobs"),
+            ("queue -r --priority much -- x", "a number, or high, normal or low"),
+            ("queue -r --backoff soon -- x", "a time such as 10s"),
+            ("queue -r --mail never -- x", "start, end, failure, none or an address"),
+            ("queue submit a -- x", "a file or a command, not both"),
+            ("queue cancel", "which jobs?"),
+            ("queue delete", "which jobs?"),
+            ("queue update 17", "what?"),
+            ("queue logs failed", "ids such as 17 are expected"),
+            ("queue why", "a job is expected"),
+            ("queue signal NOPE 17", "is no signal"),
+            ("queue mail x", "a number is expected"),
+            ("queue mail --delete", "which?"),
             ("queue -w -r -- x", "batch jobs"),
             ("queue -d a/b -- x", "is not the name of a queue"),
             ("queue -d .. -- x", "is not the name of a queue"),
@@ -430,6 +454,37 @@ mod tests {
             Ok(Invocation::ClusterInit { listen: Some("[::1]:7117".to_owned()) })
         );
         assert_eq!(run_of("queue -- hosts").command, ["hosts"]);
+    }
+
+    #[test]
+    fn a_batch_job_waits_in_the_queue_wait_unless_another_is_named() {
+        for (line, queue) in [
+            ("queue -r -- x", "wait"),
+            ("queue -r -i -- x", "now"),
+            ("queue -r -d night -- x", "night"),
+            ("queue submit -- x", "wait"),
+            ("queue submit -d night -- x", "night"),
+        ] {
+            match parsed(line) {
+                Ok(Invocation::Submit(submit)) => assert_eq!(submit.run.queue, queue, "{line}"),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn jobs_are_named_by_ids_states_and_queries() {
+        let meant = |line: &str| match parsed(line) {
+            Ok(Invocation::Jobs(batch::JobCommand::List { meant, .. })) => meant,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(meant("queue list"), batch::Meant::default());
+        assert_eq!(meant("queue list held pending").query.as_deref(), Some("held or pending"));
+        assert_eq!(meant("queue query exit!=0 tag=a").query.as_deref(), Some("exit!=0 tag=a"));
+        assert_eq!(meant("queue history tag=a").query.as_deref(), Some("(ended) tag=a"));
+        let job = |id, home: Option<&str>| JobName { id, home: home.map(str::to_owned) };
+        assert_eq!(meant("queue list 17 18@redfish").jobs, [job(17, None), job(18, Some("redfish"))]);
+        assert!(meant("queue list -").input);
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub fn command() -> Command {
             "queue [OPTIONS] -- COMMAND [ARGS...]\n       queue -r [OPTIONS] -- COMMAND [ARGS...]\n       \
              queue submit [OPTIONS] [FILE | -- COMMAND [ARGS...]]\n       \
              queue list|query|show|status|why|wait|logs|history ...\n       \
-             queue cancel|hold|release|update|resubmit|signal|give-up|delete ...\n       queue attach [--view] [JOB]\n       \
+             queue cancel|hold|release|update|resubmit|signal|give-up|delete ...\n       \
+             queue mail [N...]\n       queue keepalive install|remove|print\n       queue attach [--view] [JOB]\n       \
              queue sessions [--json] [--utc]\n       queue hosts [--json] [--utc]\n       \
              queue cluster init [--listen ADDRESS[:PORT]]",
         )

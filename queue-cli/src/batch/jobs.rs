@@ -28,9 +28,11 @@ pub fn run(command: &JobCommand) -> Result<Ending, Failure> {
         JobCommand::List { meant, shown } => list(&daemon, meant, shown),
         JobCommand::Show { meant, shown } => show_all(&daemon, meant, shown),
         JobCommand::Status { shown, exits } => count(&daemon, shown, exits.as_deref()),
-        JobCommand::Why { job, shown } => explain(&daemon, job, shown),
+        JobCommand::Why { meant, shown } => explain(&daemon, meant, shown),
         JobCommand::Wait { meant, shown } => wait(&daemon, meant, shown),
-        JobCommand::Logs { jobs, stream, attempt, follow } => logs(&daemon, jobs, *stream, *attempt, *follow),
+        JobCommand::Logs { meant, stream, attempt, follow } => {
+            logs(&daemon, &select(meant)?.jobs, *stream, *attempt, *follow)
+        }
         JobCommand::Change { meant, change, shown } => alter(&daemon, meant, change, shown),
     }
 }
@@ -172,9 +174,12 @@ fn count(daemon: &Daemon, shown: &Shown, map: Option<&str>) -> Result<Ending, Fa
     Ok(Ending::Code(0))
 }
 
-fn explain(daemon: &Daemon, job: &JobName, shown: &Shown) -> Result<Ending, Failure> {
-    let answer: WhyAnswer = ask(daemon, "/v1/jobs/why", &WhyRequest { job: job.clone() })?;
-    listing::print(why::why(&answer, &look(daemon, shown), &Zoned::now()).as_bytes())?;
+fn explain(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Failure> {
+    let look = look(daemon, shown);
+    for job in select(meant)?.jobs {
+        let answer: WhyAnswer = ask(daemon, "/v1/jobs/why", &WhyRequest { job })?;
+        listing::print(why::why(&answer, &look, &Zoned::now()).as_bytes())?;
+    }
     Ok(Ending::Code(0))
 }
 

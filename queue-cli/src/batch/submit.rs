@@ -17,7 +17,7 @@ use wire::job::Job;
 
 use super::contents;
 use super::jobs;
-use crate::arguments::batch::{BatchOptions, Source, Submit};
+use crate::arguments::batch::{BatchOptions, FIRST_BACKOFF, Source, Submit};
 use crate::daemon::Daemon;
 use crate::end::Ending;
 use crate::failure::{Failure, words};
@@ -43,7 +43,17 @@ pub fn run(submit: &Submit) -> Result<Ending, Failure> {
     let bar = bar(total);
     let mut ids = Vec::new();
     for some in jobs.chunks(MOST_AT_ONCE) {
-        let submitted = send(&daemon, &maker.commons, some)?;
+        let submitted = match send(&daemon, &maker.commons, some) {
+            Ok(submitted) => submitted,
+            Err(failure) if ids.is_empty() => return Err(failure),
+            Err(failure) => {
+                // What is on disk is named, whatever came after it.
+                bar.finish_and_clear();
+                say(&ids, total, is_one, &submit.options, &submit.run.queue)?;
+                let message = format!("only the jobs above were submitted; the others were not: {}", failure.message);
+                return Err(Failure { message, ..failure });
+            }
+        };
         bar.inc(some.len() as u64);
         ids.extend(submitted.ids);
     }
@@ -134,11 +144,7 @@ impl<'a> Maker<'a> {
         base.argv.clear();
         base.submit_key.clear();
         base.hosts.clone_from(&submit.options.hosts);
-        for host in &mut base.hosts {
-            if host == "localhost" {
-                *host = base.home.clone();
-            }
-        }
+        at_home(&mut base);
         let (commons, known, contents) = (Vec::new(), HashMap::new(), HashMap::new());
         Ok(Self { daemon, submit, base, commons, known, contents, plain: None })
     }
@@ -172,6 +178,7 @@ impl<'a> Maker<'a> {
         }
         if let Some(hosts) = &record.hosts {
             job.hosts.clone_from(hosts);
+            at_home(&mut job);
         }
         if let Some(directory) = &record.directory {
             job.directory = self.from_here(directory);
@@ -187,7 +194,8 @@ impl<'a> Maker<'a> {
             said.clone().or_else(|| option.clone().map(ByteString::from))
         };
         let retries = record.retries.unwrap_or(options.retries);
-        let backoff = record.backoff.unwrap_or(options.backoff);
+        let usual = if retries > 0 && options.backoff.is_zero() { FIRST_BACKOFF } else { options.backoff };
+        let backoff = record.backoff.unwrap_or(usual);
         job.batch = Some(Batch {
             restartable: record.restartable.unwrap_or(options.restartable),
             retries,
@@ -241,6 +249,15 @@ impl<'a> Maker<'a> {
         let content = contents::put_tree(self.daemon, data)?;
         self.contents.insert(key, content.clone());
         Ok(content)
+    }
+}
+
+/// `localhost` is what every host calls itself.
+fn at_home(job: &mut Job) {
+    for host in &mut job.hosts {
+        if host == "localhost" {
+            host.clone_from(&job.home);
+        }
     }
 }
 

@@ -86,7 +86,6 @@ impl Placing {
 
     /// Takes a batch job that waits in the spool. What comes of it goes to [`super::batch`].
     pub fn submit_batch(&self, daemon: &Rc<Daemon>, submission: Submission) {
-        self.refresh(daemon);
         self.feed(daemon, Event::Submitted(submission));
     }
 

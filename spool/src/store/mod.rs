@@ -9,9 +9,10 @@ mod sqlite;
 use std::sync::Arc;
 
 use wire::ByteString;
-use wire::batch::{JobRow, StatusAnswer, Update, Wishes};
+use wire::batch::{JobRow, MailWish, StatusAnswer, Update, Wishes};
 use wire::identity::Certificate;
 use wire::job::Job;
+use wire::session::Outcome as Ending;
 
 use crate::home::{self, State};
 use crate::hosted;
@@ -35,6 +36,14 @@ pub trait Spool: Send {
 
 /// Reads what is durable. Any number of readers, beside the writer.
 pub trait Reader: Send {
+    /// Reads several things of one state of the store. It must not take long: the log grows meanwhile.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn at_once<T>(&self, read: impl FnOnce(&Self) -> Result<T, SpoolError>) -> Result<T, SpoolError>
+    where
+        Self: Sized;
+
     /// A job as listings show it.
     ///
     /// # Errors
@@ -297,6 +306,8 @@ pub struct Brief {
     pub directory: String,
     /// Not before this time, microseconds since 1970; 0: at once.
     pub not_before_us: i64,
+    /// When its owner wants to be told, if something else than usual.
+    pub mail: Option<MailWish>,
 }
 
 impl Brief {
@@ -308,6 +319,21 @@ impl Brief {
     /// Where it stands.
     pub fn state(&self) -> &State {
         self.record.state()
+    }
+
+    /// Whether its owner wants to be told of its end. Without a wish every end is told but that of a job that
+    /// was withdrawn.
+    pub fn wants_report(&self) -> bool {
+        let (is_end, has_failed) = match self.state() {
+            State::Held { .. } | State::Pending { .. } | State::Running(_) => return false,
+            State::Finished { end, .. } => (true, end.outcome != Ending::Exited(0)),
+            State::Dead(_) => (true, true),
+            State::Cancelled => (self.mail.is_some(), false),
+        };
+        match &self.mail {
+            Some(wish) => wish.end || wish.failure && has_failed,
+            None => is_end,
+        }
     }
 }
 

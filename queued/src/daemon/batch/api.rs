@@ -177,7 +177,8 @@ fn by_home(daemon: &Rc<Daemon>, jobs: &[JobName]) -> Vec<(String, Vec<JobName>)>
     homes
 }
 
-fn known_as(daemon: &Rc<Daemon>, name: &str) -> String {
+/// The host that a name means, by its full name or first label.
+pub fn known_as(daemon: &Rc<Daemon>, name: &str) -> String {
     let known = daemon.host_rows().into_iter().map(|row| row.record.host.into()).collect::<Vec<_>>();
     crate::core::choose::host_named(name, &known).map_or_else(|_| name.to_owned(), |host| host.to_string())
 }

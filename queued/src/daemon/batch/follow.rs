@@ -10,8 +10,8 @@ use spool::home::{Output, State};
 use spool::store::{Brief, Reader};
 use tokio::sync::mpsc;
 use wire::api::Refusal;
-use wire::attempts::{AttemptAnswer, Want};
-use wire::batch::OutputRequest;
+use wire::attempts::{AttemptAnswer, ContentRequest, Want};
+use wire::batch::{OutputRequest, OutputStream};
 
 use super::{api, failed, spool_failed};
 use crate::daemon::Daemon;
@@ -70,9 +70,10 @@ async fn any_piece(
     request: &OutputRequest,
     wait: Duration,
 ) -> Result<(Vec<u8>, bool), Refusal> {
-    let answer = match request.job.home.as_deref() {
+    let home = request.job.home.as_deref().map(|home| api::known_as(daemon, home));
+    let answer = match home {
         Some(home) if home != daemon.host => {
-            api::pass_output(daemon, home, user, request.clone(), wait.as_millis() as u64).await?
+            api::pass_output(daemon, &home, user, request.clone(), wait.as_millis() as u64).await?
         }
         _ => own_piece(daemon, user, request, wait).await?,
     };
@@ -95,6 +96,9 @@ async fn own_piece(
     let job = JobId::new(row.id).map_err(|error| failed(error.to_string()))?;
     let brief = batch.store.ask(|reader| reader.brief(job)).map_err(|error| spool_failed(&error))?;
     let brief = brief.ok_or_else(|| failed(format!("there is no job {job}")))?;
+    if request.stream == OutputStream::Stdin {
+        return input(daemon, user, job, request.offset).await;
+    }
     let newest = brief.record.last().map_or(0, |attempt| attempt.number());
     let attempt = request.attempt.unwrap_or(newest);
     if attempt == 0 {
@@ -124,6 +128,15 @@ async fn own_piece(
         return Ok(AttemptAnswer::Output { bytes: Vec::new(), is_last: false });
     }
     Ok(batch.piece(daemon, user, &key, request.stream, request.offset, wait).await)
+}
+
+/// What a job was given to read, as its submission put it into the spool.
+async fn input(daemon: &Rc<Daemon>, user: &str, job: JobId, offset: u64) -> Result<AttemptAnswer, Refusal> {
+    let found = daemon.batch.store.ask(|reader| reader.description(job)).map_err(|error| spool_failed(&error))?;
+    let content = found.and_then(|description| description.job.batch).and_then(|batch| batch.stdin);
+    let Some(content) = content else { return Ok(AttemptAnswer::NotKept) };
+    let request = ContentRequest { user: user.to_owned(), sha256: content.sha256, offset };
+    Ok(daemon.batch.content_piece(daemon, request).await)
 }
 
 fn is_over(brief: &Brief) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use spool::home::{Event as JobEvent, Report};
 use spool::hosted::{self, Ending};
-use spool::store::{Change, InHand, Outcome, Reader, StepChange};
+use spool::store::{Change, InHand, Outcome, Reader, SpoolError, StepChange};
 use spool::{Attempt, JobId};
 use wire::ByteString;
 use wire::api::{ReservationAnswer, ReservationRequest};
@@ -100,7 +100,7 @@ impl Batch {
             // It was void a moment ago; the slot is gone, and nothing was started.
             let (daemon, user) = (daemon.clone(), user.to_owned());
             let word = AttemptWord::NotStarted(failed("the reservation was over when the start came"));
-            tokio::task::spawn_local(async move { daemon.batch.write_word(&daemon, key, user, word).await });
+            tokio::task::spawn_local(async move { drop(daemon.batch.write_word(&daemon, key, user, word).await) });
             return;
         };
         self.tell_runner(daemon, hosted.uid, ToRunner::Release(key.clone()));
@@ -208,8 +208,14 @@ impl Batch {
             daemon.placing.feed(daemon, dispatch::Event::Ended { id, host, rank });
         }
         let user = user.or_else(|| hosted.map(|hosted| hosted.user)).unwrap_or_default();
-        if self.write_word(daemon, key.clone(), user, word).await {
-            self.tell_runner(daemon, uid, ToRunner::Settle(key));
+        loop {
+            match self.write_word(daemon, key.clone(), user.clone(), word.clone()).await {
+                Ok(Written::Settled) => return self.tell_runner(daemon, uid, ToRunner::Settle(key)),
+                Ok(Written::ForHome) => return,
+                // The runner and its leader keep the end until there is room for it.
+                Err(error) => tracing::error!(job = key.job_id, "an end waits to be written down: {error}"),
+            }
+            tokio::time::sleep(NO_ROOM).await;
         }
     }
 
@@ -257,9 +263,15 @@ impl Batch {
         Change::Host { home: key.home.clone(), job, attempt, user, at_ms: daemon.now().0, event }
     }
 
-    /// Writes the last word about an attempt down, and tells its home. Says whether the runner may forget it.
-    async fn write_word(&self, daemon: &Rc<Daemon>, key: AttemptKey, user: String, word: AttemptWord) -> bool {
-        let Some((job, attempt)) = numbers(&key) else { return true };
+    /// Writes the last word about an attempt down, and tells its home.
+    async fn write_word(
+        &self,
+        daemon: &Rc<Daemon>,
+        key: AttemptKey,
+        user: String,
+        word: AttemptWord,
+    ) -> Result<Written, SpoolError> {
+        let Some((job, attempt)) = numbers(&key) else { return Ok(Written::Settled) };
         let (event, report, known, left_over) = match &word {
             AttemptWord::Ended { end, left_over, .. } => (
                 hosted::Event::Ended(Ending::Itself(end.clone())),
@@ -278,16 +290,14 @@ impl Batch {
                 };
                 (hosted::Event::Ended(ending), Report::Gone, Known::Gone, 0)
             }
-            AttemptWord::Released | AttemptWord::Started { .. } => return false,
+            AttemptWord::Released | AttemptWord::Started { .. } => return Ok(Written::ForHome),
         };
         let mut unit = vec![self.host_change(daemon, &key, user.clone(), event)];
         if key.home != daemon.host {
-            if self.store.write(unit).await.is_err() {
-                return false;
-            }
+            self.store.write(unit).await?;
             self.report(daemon, key, known);
             // Its home still wants its output.
-            return !matches!(word, AttemptWord::Ended { .. });
+            return Ok(if let AttemptWord::Ended { .. } = word { Written::ForHome } else { Written::Settled });
         }
         let (spool, at_us) = (self.store.id(), now_us());
         let reported = JobEvent::Reported { attempt, spool, report };
@@ -298,13 +308,7 @@ impl Batch {
             unit.push(Change::Step(StepChange { output: Some(self.paths(daemon, &key)), ..delivered }));
         }
         unit.push(self.host_change(daemon, &key, user, hosted::Event::Acknowledged { spool }));
-        let outcomes = match self.store.write(unit).await {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                tracing::error!(job = key.job_id, "an end was not written down: {error}");
-                return false;
-            }
-        };
+        let outcomes = self.store.write(unit).await?;
         if let AttemptWord::NotStarted(refusal) = word {
             self.line.refuses(key.job_id, &daemon.host, refusal);
         }
@@ -314,7 +318,7 @@ impl Batch {
                 break;
             }
         }
-        true
+        Ok(Written::Settled)
     }
 
     /// Where the output of an attempt is kept at home.
@@ -426,6 +430,14 @@ impl Batch {
     }
 }
 
+/// What became of a last word.
+enum Written {
+    /// Nobody needs the attempt any more.
+    Settled,
+    /// Its home has not all of it yet.
+    ForHome,
+}
+
 /// The key of an attempt in admission.
 pub fn admission_key(key: &AttemptKey) -> Key {
     Key { home: HostName::from(key.home.as_str()), id: names::JobId(key.job_id) }
@@ -447,6 +459,8 @@ fn bin_of(daemon: &Rc<Daemon>, queue: &QueueName) -> Option<ByteString> {
     path.is_dir().then(|| ByteString::from(path.into_os_string()))
 }
 
+/// How long an end waits for room on the disk before it is tried again.
+const NO_ROOM: Duration = Duration::from_secs(2);
 /// A start that lasts longer is written down by itself.
 const STARTS: Duration = Duration::from_millis(50);
 /// A home that does not take a report is told again.

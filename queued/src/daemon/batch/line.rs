@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use spool::home::State;
-use spool::store::{Brief, Reader, SpoolError};
+use spool::store::{Brief, Reader};
 use wire::api::{HostChoice, OnFull, Refusal};
 
 use super::{Batch, now_us};
@@ -32,6 +32,7 @@ pub struct Line {
 /// A job in line.
 pub struct InLine {
     lane: i64,
+    user: String,
     /// What it waits for, as the dispatcher says.
     pub waits_for: String,
     /// The attempt it will be.
@@ -63,6 +64,11 @@ impl Line {
         if let Some(job) = self.jobs.borrow_mut().get_mut(&job) {
             job.waits_for = text;
         }
+    }
+
+    /// Whose a job in line is.
+    pub fn user(&self, job: u64) -> Option<String> {
+        self.jobs.borrow().get(&job).map(|job| job.user.clone())
     }
 
     /// The attempt that a job in line will be.
@@ -99,12 +105,12 @@ impl Line {
         self.aside.borrow_mut().remove(&job);
     }
 
-    fn enter(&self, job: u64, lane: i64, attempt: u64) -> bool {
+    fn enter(&self, job: u64, lane: i64, user: &str, attempt: u64) -> bool {
         let mut jobs = self.jobs.borrow_mut();
         if jobs.contains_key(&job) {
             return false;
         }
-        jobs.insert(job, InLine { lane, waits_for: String::new(), attempt });
+        jobs.insert(job, InLine { lane, user: user.to_owned(), waits_for: String::new(), attempt });
         *self.lanes.borrow_mut().entry(lane).or_default() += 1;
         true
     }
@@ -130,8 +136,9 @@ impl Batch {
             return;
         }
         let now = now_us();
+        let most = (there + MANY) as u32;
         let asked = self.store.ask(|reader| {
-            Ok::<_, SpoolError>((reader.waiting(lane, (there + MANY) as u32, now)?, reader.next_start(lane, now)?))
+            reader.at_once(|reader| Ok((reader.waiting(lane, most, now)?, reader.next_start(lane, now)?)))
         });
         let (waiting, next_start) = match asked {
             Ok(asked) => asked,
@@ -139,6 +146,9 @@ impl Batch {
         };
         if let Some(next_start) = next_start {
             self.look_later(daemon, lane, Duration::from_micros((next_start - now) as u64));
+        }
+        if !waiting.is_empty() {
+            daemon.placing.refresh(daemon);
         }
         for brief in &waiting {
             self.submit_to_dispatcher(daemon, brief);
@@ -153,6 +163,7 @@ impl Batch {
         if let State::Pending { .. } = brief.state()
             && brief.not_before_us <= now_us()
         {
+            daemon.placing.refresh(daemon);
             self.submit_to_dispatcher(daemon, brief);
         }
         self.feed(daemon, brief.lane);
@@ -161,7 +172,7 @@ impl Batch {
     fn submit_to_dispatcher(&self, daemon: &Rc<Daemon>, brief: &Brief) {
         let id = brief.id().number();
         let Some(attempt) = brief.record.next_attempt() else { return };
-        if !self.line.enter(id, brief.lane, attempt.number()) {
+        if !self.line.enter(id, brief.lane, &brief.user, attempt.number()) {
             return;
         }
         let hosts = self.allowed(daemon, &brief.hosts);

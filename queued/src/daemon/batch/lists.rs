@@ -28,6 +28,7 @@ impl Batch {
         let mut missing = Vec::new();
         if let Some(wanted) = wanted
             && more.is_none()
+            && request.select.query.is_none()
         {
             let found = jobs.iter().map(|job| job.id).collect::<std::collections::HashSet<_>>();
             for id in wanted.into_iter().filter(|id| *id > after && !found.contains(id)) {

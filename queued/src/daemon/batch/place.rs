@@ -85,8 +85,7 @@ impl Batch {
         let job = JobId::new(question.id.0).map_err(|error| error.to_string())?;
         let found = self.store.ask(|reader| reader.description(job)).map_err(|error| error.to_string())?;
         let description = found.ok_or("it is not in the spool")?;
-        let user = self.store.ask(|reader| reader.brief(job)).map_err(|error| error.to_string())?;
-        let user = user.ok_or("it is not in the spool")?.user;
+        let user = self.line.user(question.id.0).ok_or("it is not in line")?;
         let warrant = self.trees.borrow_mut().warrant(&self.store, &description).map_err(|error| error.to_string())?;
         let attempt = self.line.attempt(question.id.0).ok_or("it is not in line")?;
         let Description { job, wishes, submitted_us, .. } = description;
@@ -116,8 +115,7 @@ impl Batch {
         let place = Place { attempt, host: host.to_string(), spool };
         let placed = Change::Step(StepChange::new(job, JobEvent::Placed(place.clone()), now_us()));
         let is_here = host.as_str() == daemon.host;
-        let user = self.store.ask(|reader| reader.brief(job)).ok().flatten().map(|brief| brief.user);
-        let user = user.unwrap_or_default();
+        let user = self.line.user(id).unwrap_or_default();
         let mut unit = vec![placed];
         if is_here {
             unit.push(Change::Host {
@@ -215,8 +213,10 @@ impl Batch {
                 self.line.forget(id);
                 self.waiters.ended(id);
                 self.leases.borrow_mut().retain(|(job, _), _| *job != id);
-                let attempt = brief.record.last().map_or(0, Attempt::number);
-                self.reports.look_at(id, attempt, crate::core::reports::Kind::End);
+                if brief.wants_report() {
+                    let attempt = brief.record.last().map_or(0, Attempt::number);
+                    self.reports.look_at(id, attempt, crate::core::reports::Kind::End);
+                }
             }
             State::Held { .. } | State::Running(_) => {}
         }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use spool::JobId;
 use spool::store::{Change, Reader};
 use tokio::sync::Notify;
-use wire::batch::{JobRow, MailWish, OutputStream};
+use wire::batch::{JobRow, OutputStream};
 
 use super::{Batch, now_us};
 use crate::core::names::{self, UserName};
@@ -74,7 +74,7 @@ impl Batch {
         self.owe_again().await;
         loop {
             let fresh = std::mem::take(&mut *self.reports.fresh.borrow_mut());
-            self.owe(daemon, fresh).await;
+            self.owe(daemon, fresh);
             let now = daemon.now();
             let ticked = self.reports.caps.borrow_mut().handle(now, caps::Event::Tick);
             self.write_letters(daemon, ticked);
@@ -108,18 +108,14 @@ impl Batch {
         }
     }
 
-    async fn owe(&self, daemon: &Rc<Daemon>, fresh: BTreeMap<(u64, Kind), u64>) {
-        let mut unwanted = Vec::new();
+    fn owe(&self, daemon: &Rc<Daemon>, fresh: BTreeMap<(u64, Kind), u64>) {
         for ((id, kind), attempt) in fresh {
             let Ok(job) = JobId::new(id) else { continue };
             let Ok(Some(row)) = self.store.ask(|reader| reader.row(job, now_us())) else { continue };
             if kind == Kind::End && row.report != "owed" {
                 continue;
             }
-            if !is_wanted(&row, kind) {
-                if kind == Kind::End {
-                    unwanted.push(Change::Reported { job, outcome: "not wanted".to_owned() });
-                }
+            if kind == Kind::Start && !row.mail.as_ref().is_some_and(|wish| wish.start) {
                 continue;
             }
             let address =
@@ -128,11 +124,6 @@ impl Batch {
             let event = caps::Event::Owed(caps::Owed { attempt, address });
             let actions = self.reports.caps.borrow_mut().handle(daemon.now(), event);
             self.write_letters(daemon, actions);
-        }
-        if !unwanted.is_empty()
-            && let Err(error) = self.store.write(unwanted).await
-        {
-            tracing::error!("reports that nobody wants were not written down: {error}");
         }
     }
 
@@ -181,7 +172,7 @@ impl Batch {
                     let mailer = self.reports.mailer.borrow().clone();
                     mailer.deliver(&letter, mail::DEADLINE).await
                 }
-                None => mail::Outcome::Refused("the job was deleted".to_owned()),
+                None => mail::Outcome::Refused("the job was deleted or submitted again".to_owned()),
             },
         };
         let event = outbox::Event::Delivered(key, outcome);
@@ -212,11 +203,15 @@ impl Batch {
         for attempt in &about.attempts {
             let job = JobId::new(attempt.job.0).ok()?;
             let mut row = match self.store.ask(|reader| reader.row(job, now_us())) {
-                Ok(Some(row)) => row,
+                // Its owner may have deleted it, or submitted it again, and knows how it ended.
+                Ok(Some(row)) if about.address.kind == Kind::Start || row.report == "owed" => row,
                 _ => continue,
             };
             self.complete(daemon, &mut row);
             rows.push(row);
+        }
+        if rows.is_empty() {
+            return None;
         }
         let cluster = daemon.standing.borrow().trust.to_string();
         let cluster = cluster.chars().filter(char::is_ascii_alphanumeric).take(CLUSTER_LETTERS).collect::<String>();
@@ -252,17 +247,6 @@ impl Batch {
             }
         }
         found
-    }
-}
-
-/// Whether the owner wants to be told. Without a wish every end is told but that of a job that its owner withdrew.
-fn is_wanted(row: &JobRow, kind: Kind) -> bool {
-    let default = MailWish { end: row.state != "cancelled", failure: true, ..MailWish::default() };
-    let wish = row.mail.as_ref().unwrap_or(&default);
-    let has_failed = row.state == "dead" || row.state == "finished" && row.exit != Some(0);
-    match kind {
-        Kind::Start => wish.start,
-        Kind::End => wish.end || wish.failure && has_failed,
     }
 }
 

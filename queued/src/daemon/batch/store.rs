@@ -4,10 +4,11 @@
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use spool::SpoolId;
+use spool::home::{Event, Report};
 use spool::store::{Change, Outcome, Spool, SpoolError, SqliteReader, SqliteSpool};
+use spool::{SpoolId, hosted};
 use tokio::sync::oneshot;
 
 /// A daemon's spool.
@@ -89,14 +90,40 @@ fn write_all(mut spool: SqliteSpool, waiting: &mpsc::Receiver<Unit>) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         let mut size = group[0].changes.len();
-        while size < MOST_AT_ONCE
-            && let Ok(unit) = waiting.try_recv()
-        {
+        // An end frees nobody: its sync waits a moment for the start that follows it.
+        let until = Instant::now() + PATIENCE;
+        let mut is_urgent = is_urgent_unit(&group[0]);
+        while size < MOST_AT_ONCE {
+            let left = until.saturating_duration_since(Instant::now());
+            let next = match waiting.try_recv() {
+                Err(mpsc::TryRecvError::Empty) if !is_urgent && !left.is_zero() => {
+                    waiting.recv_timeout(left).map_err(|_| mpsc::TryRecvError::Empty)
+                }
+                other => other,
+            };
+            let Ok(unit) = next else { break };
+            is_urgent |= is_urgent_unit(&unit);
             size += unit.changes.len();
             group.push(unit);
         }
         write_group(&mut spool, group);
     }
+}
+
+/// Whether somebody waits for this to be on disk: anything but ends and reports that were sent.
+fn is_urgent_unit(unit: &Unit) -> bool {
+    let is_lazy = |change: &Change| match change {
+        Change::Step(change) => matches!(
+            change.event,
+            Event::Reported { report: Report::Ended(_) | Report::Started, .. } | Event::Delivered { .. }
+        ),
+        Change::Host { event, .. } => {
+            matches!(event, hosted::Event::Ended(_) | hosted::Event::Started | hosted::Event::Acknowledged { .. })
+        }
+        Change::Reported { .. } => true,
+        Change::Submit(_) | Change::Booted { .. } | Change::Update { .. } | Change::Delete(_) => false,
+    };
+    !unit.changes.iter().all(is_lazy)
 }
 
 fn write_group(spool: &mut SqliteSpool, group: Vec<Unit>) {
@@ -131,5 +158,7 @@ fn write_group(spool: &mut SqliteSpool, group: Vec<Unit>) {
 
 /// Changes in one transaction, besides a larger one of a single submission.
 const MOST_AT_ONCE: usize = 1000;
+/// How long an end waits for company.
+const PATIENCE: Duration = Duration::from_millis(2);
 /// So that the answers still leave.
 const LAST_WORDS: Duration = Duration::from_millis(200);

@@ -13,7 +13,6 @@ pub struct Stored {
     pub brief: Brief,
     pub name: Option<String>,
     pub tags: String,
-    pub mail: Option<String>,
     pub retries: u32,
     /// How many it was submitted with.
     pub retries_submitted: u32,
@@ -30,7 +29,7 @@ pub struct Stored {
 
 /// The columns of a [`Brief`], in the order in which [`brief`] reads them.
 pub const BRIEF: &str = "jobs.id, jobs.record, jobs.restartable, jobs.attempt, jobs.user, jobs.queue, lanes.hosts, \
-     jobs.priority, jobs.lane, jobs.command, jobs.directory, jobs.not_before_us";
+     jobs.priority, jobs.lane, jobs.command, jobs.directory, jobs.not_before_us, jobs.mail";
 
 /// Reads the columns of [`BRIEF`].
 pub fn brief(row: &Row) -> rusqlite::Result<Result<Brief, SpoolError>> {
@@ -39,6 +38,7 @@ pub fn brief(row: &Row) -> rusqlite::Result<Result<Brief, SpoolError>> {
     let hosts: String = row.get(6)?;
     let command: String = row.get(9)?;
     let directory: Vec<u8> = row.get(10)?;
+    let mail: Option<String> = row.get(12)?;
     let made = || {
         let bad = |error: crate::BadId| SpoolError::Failed(error.to_string());
         let last = if attempt > 0 { Some(Attempt::new(attempt as u64).map_err(bad)?) } else { None };
@@ -46,9 +46,10 @@ pub fn brief(row: &Row) -> rusqlite::Result<Result<Brief, SpoolError>> {
         Ok::<_, SpoolError>((
             Record::stored(JobId::new(id as u64).map_err(bad)?, starts, last, parsed(&record)?),
             parsed::<Vec<String>>(&hosts)?,
+            mail.as_deref().map(parsed).transpose()?,
         ))
     };
-    let (record, hosts) = match made() {
+    let (record, hosts, mail) = match made() {
         Ok(made) => made,
         Err(error) => return Ok(Err(error)),
     };
@@ -62,13 +63,14 @@ pub fn brief(row: &Row) -> rusqlite::Result<Result<Brief, SpoolError>> {
         command: command.split(' ').next().unwrap_or_default().to_owned(),
         directory: wire::ByteString(directory).display(),
         not_before_us: row.get(11)?,
+        mail,
     }))
 }
 
 /// The job with this number.
 pub fn stored(connection: &Connection, id: JobId) -> Result<Option<Stored>, SpoolError> {
     let sql = format!(
-        "SELECT {BRIEF}, jobs.name, jobs.tags, jobs.mail, jobs.retries, jobs.backoff_s, jobs.host, jobs.started_us,
+        "SELECT {BRIEF}, jobs.name, jobs.tags, jobs.retries, jobs.backoff_s, jobs.host, jobs.started_us,
              jobs.ended_us, jobs.left_over, jobs.stdout, jobs.stderr, jobs.report, jobs.retries_submitted
          FROM jobs JOIN lanes ON lanes.id = jobs.lane WHERE jobs.id = ?"
     );
@@ -83,9 +85,8 @@ pub fn stored(connection: &Connection, id: JobId) -> Result<Option<Stored>, Spoo
                     };
                     Ok(Ok(Stored {
                         brief,
-                        name: row.get(12)?,
-                        tags: row.get(13)?,
-                        mail: row.get(14)?,
+                        name: row.get(13)?,
+                        tags: row.get(14)?,
                         retries: row.get(15)?,
                         backoff_s: row.get(16)?,
                         host: row.get(17)?,
@@ -129,6 +130,7 @@ impl Stored {
         let record = &self.brief.record;
         let state = record.state();
         let text = json(state)?;
+        let mail = self.brief.mail.as_ref().map(json).transpose()?;
         connection
             .prepare_cached(
                 "UPDATE jobs SET state = ?, record = ?, priority = ?, name = ?, tags = ?, mail = ?, retries = ?,
@@ -143,7 +145,7 @@ impl Stored {
                     self.brief.priority,
                     self.name,
                     self.tags,
-                    self.mail,
+                    mail,
                     self.retries,
                     self.brief.not_before_us,
                     record.last().map_or(0, Attempt::number) as i64,

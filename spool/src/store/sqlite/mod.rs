@@ -15,6 +15,7 @@ mod submit;
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use super::{Change, Outcome, Reader, Spool, SpoolError, Which};
@@ -117,6 +118,8 @@ fn configure(connection: &Connection) -> Result<(), SpoolError> {
     // A checkpoint by the writer may hold a reader up for a moment, never longer.
     connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // A statement is planned once, not anew for every value that is bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     connection.pragma_update(None, "cache_size", -(CACHE_KIB as i64)).map_err(failed)?;
     connection.pragma_update(None, "temp_store", "memory").map_err(failed)
 }

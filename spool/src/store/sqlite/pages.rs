@@ -1,12 +1,13 @@
 //! Jobs as listings show them, a page at a time.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use wire::ByteString;
 use wire::batch::JobRow;
 use wire::session::Usage;
 
 use super::{SpoolError, Which, failed, parsed};
+use crate::JobId;
 use crate::home::{Death, NeverStarted, State, WaitingFor};
 
 pub fn page(
@@ -53,6 +54,15 @@ const COLUMNS: &str = "jobs.id, jobs.record, jobs.user, jobs.queue, jobs.priorit
      jobs.ended_us, jobs.exit, jobs.signal, jobs.core, jobs.wall_us, jobs.user_us, jobs.system_us, jobs.max_rss_kib, \
      jobs.left_over, jobs.restartable, jobs.retries, jobs.stdout, jobs.stderr, jobs.mail, jobs.report, \
      jobs.not_before_us";
+
+/// The row of one job.
+pub fn one(connection: &Connection, id: JobId, now_us: i64) -> Result<Option<JobRow>, SpoolError> {
+    let found = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE jobs.id = ?"))
+        .and_then(|mut statement| statement.query_row([id.number() as i64], |row| job_row(row, now_us)).optional())
+        .map_err(failed)?;
+    found.transpose()
+}
 
 fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError>> {
     let (record, tags, hosts, argv): (String, String, String, String) =

@@ -1,5 +1,7 @@
 //! Reading a spool file, beside its writer. No read outlives its call, so that the log can be checkpointed.
 
+use std::cell::RefCell;
+
 use rusqlite::{Connection, OptionalExtension};
 use wire::ByteString;
 use wire::batch::{JobRow, StatusAnswer, Wishes};
@@ -14,11 +16,32 @@ use crate::{JobId, SpoolId};
 pub struct SqliteReader {
     connection: Connection,
     own: SpoolId,
+    /// The common parts that were read last.
+    commons: RefCell<Vec<(i64, Job)>>,
 }
 
 impl SqliteReader {
     pub(super) fn new(connection: Connection, own: SpoolId) -> Self {
-        Self { connection, own }
+        Self { connection, own, commons: RefCell::default() }
+    }
+
+    /// A common part.
+    fn common(&self, id: i64) -> Result<Job, SpoolError> {
+        let mut commons = self.commons.borrow_mut();
+        if let Some((_, job)) = commons.iter().find(|(known, _)| *known == id) {
+            return Ok(job.clone());
+        }
+        let text: String = self
+            .connection
+            .prepare_cached("SELECT job FROM commons WHERE id = ?")
+            .and_then(|mut statement| statement.query_row([id], |row| row.get(0)))
+            .map_err(failed)?;
+        let job: Job = parsed(&text)?;
+        if commons.len() == COMMONS_KEPT {
+            commons.remove(0);
+        }
+        commons.push((id, job.clone()));
+        Ok(job)
     }
 
     fn briefs(&self, rest: &str, parameters: impl rusqlite::Params) -> Result<Vec<Brief>, SpoolError> {
@@ -31,8 +54,7 @@ impl SqliteReader {
 
 impl Reader for SqliteReader {
     fn row(&self, id: JobId, now_us: i64) -> Result<Option<JobRow>, SpoolError> {
-        let which = Which { ids: Some(vec![id.number()]), ..Which::default() };
-        Ok(self.page(&which, 0, 1, now_us)?.0.pop())
+        pages::one(&self.connection, id, now_us)
     }
 
     fn page(
@@ -55,6 +77,14 @@ impl Reader for SqliteReader {
              ORDER BY jobs.priority DESC, jobs.id LIMIT ?",
             [lane, now_us, i64::from(most)],
         )
+    }
+
+    fn at_once<T>(&self, read: impl FnOnce(&Self) -> Result<T, SpoolError>) -> Result<T, SpoolError> {
+        self.connection.execute_batch("BEGIN").map_err(failed)?;
+        let found = read(self);
+        // Whether it was read or not, the log is let go.
+        let ended = self.connection.execute_batch("COMMIT").map_err(failed);
+        ended.and(found)
     }
 
     fn next_start(&self, lane: i64, now_us: i64) -> Result<Option<i64>, SpoolError> {
@@ -85,15 +115,15 @@ impl Reader for SqliteReader {
     }
 
     fn description(&self, id: JobId) -> Result<Option<Description>, SpoolError> {
-        let sql = "SELECT commons.job, jobs.argv, submissions.key, jobs.number, jobs.priority, jobs.name, jobs.tags,
+        let sql = "SELECT jobs.common, jobs.argv, submissions.key, jobs.number, jobs.priority, jobs.name, jobs.tags,
                  jobs.mail, jobs.submitted_us, submissions.id, submissions.count, submissions.root,
                  submissions.signature, submissions.certificate, jobs.state
-             FROM jobs JOIN commons ON commons.id = jobs.common JOIN submissions ON submissions.id = jobs.submission
+             FROM jobs JOIN submissions ON submissions.id = jobs.submission
              WHERE jobs.id = ?";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         let found = statement
             .query_row([id.number() as i64], |row| {
-                let texts: (String, String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                let texts: (i64, String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
                 let (tags, mail): (String, Option<String>) = (row.get(6)?, row.get(7)?);
                 let wishes = Wishes { priority: row.get(4)?, name: row.get(5)?, ..Wishes::default() };
                 let rest = Description {
@@ -114,7 +144,7 @@ impl Reader for SqliteReader {
         let Some(((common, argv, key, number), tags, mail, state, rest)) = found else {
             return Ok(None);
         };
-        let mut job: Job = parsed(&common)?;
+        let mut job = self.common(common)?;
         job.argv = parsed::<Vec<ByteString>>(&argv)?;
         job.submit_key = format!("{key}/{number}");
         let mail = mail.as_deref().map(parsed).transpose()?;
@@ -154,6 +184,9 @@ impl Reader for SqliteReader {
         Ok(last.unwrap_or(0) as u64)
     }
 }
+
+/// Common parts that are kept: an environment has some kilobytes.
+const COMMONS_KEPT: usize = 16;
 
 /// Stands where the real one is put a moment later.
 fn empty_job() -> Job {

@@ -55,7 +55,7 @@ pub fn step(connection: &Connection, tally: &mut Tally, change: &StepChange) -> 
         tally.enters(after);
         if matches!(after, "finished" | "dead" | "cancelled") {
             stored.ended_us = stored.ended_us.or(Some(at));
-            stored.report = "owed".to_owned();
+            stored.report = if stored.brief.wants_report() { "owed" } else { "not wanted" }.to_owned();
         }
     }
     stored.write(connection)?;
@@ -97,7 +97,7 @@ pub fn update(connection: &Connection, id: JobId, updates: &[Update]) -> Result<
             Update::Priority(priority) => stored.brief.priority = *priority,
             Update::Name(name) => stored.name.clone_from(name),
             Update::Tags(tags) => stored.tags = json(tags)?,
-            Update::Mail(mail) => stored.mail = mail.as_ref().map(json).transpose()?,
+            Update::Mail(mail) => stored.brief.mail.clone_from(mail),
         }
     }
     stored.write(connection)?;
