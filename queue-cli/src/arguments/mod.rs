@@ -415,7 +415,6 @@ mod tests {
             ("queue signal NOPE 17", "is no signal"),
             ("queue mail x", "a number is expected"),
             ("queue mail --delete", "which?"),
-            ("queue -w -r -- x", "batch jobs"),
             ("queue -d a/b -- x", "is not the name of a queue"),
             ("queue -d .. -- x", "is not the name of a queue"),
             ("queue --on-full never -- x", "never"),
