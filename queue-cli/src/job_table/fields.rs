@@ -156,7 +156,7 @@ impl Picked<'_> {
         let optional = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         match field {
             Field::id => name(row, own_host),
-            Field::state => state(row),
+            Field::state => short_state(row),
             Field::command => row.command.clone(),
             Field::directory => row.directory.display(),
             Field::stdout => row.stdout.display(),
@@ -208,6 +208,14 @@ pub fn state(row: &JobRow) -> String {
         "" => text,
         detail if row.state == "dead" => format!("{text}: {detail}"),
         detail => format!("{text} ({detail})"),
+    }
+}
+
+/// The same for a table: of a dead job the kind of death, and not its whole story.
+fn short_state(row: &JobRow) -> String {
+    match row.detail.split_once(": ") {
+        Some((kind, _)) if row.state == "dead" => format!("dead: {kind}"),
+        _ => state(row),
     }
 }
 

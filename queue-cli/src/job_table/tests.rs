@@ -163,3 +163,13 @@ fn parsable_is_ids_that_can_be_passed_on() {
     assert_eq!(written(&look(Style::Parsable), &some_rows()), "17\n8@onefish\n19\n");
     assert_eq!(written(&look(Style::Parsable), &[]), "");
 }
+
+#[test]
+fn a_table_tells_the_kind_of_death_and_the_sheet_its_story() {
+    let mut dead = row(9, "dead", "nosuch");
+    dead.detail = "never started: no host can run \"nosuch\": not found on bluefish, redfish".into();
+    let table = written(&look(Style::Table), &[dead.clone()]);
+    assert!(table.contains("dead: never started  wait"), "{table}");
+    let sheet = show::show(&dead, &look(Style::Table), &now());
+    assert!(sheet.contains("not found on bluefish"), "{sheet}");
+}
