@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use spool::home::State;
-use spool::store::{Brief, Reader};
+use spool::store::{Brief, Description, Reader};
 use wire::api::{HostChoice, OnFull, Refusal};
 
 use super::{Batch, now_us};
@@ -37,6 +37,8 @@ pub struct InLine {
     pub waits_for: String,
     /// The attempt it will be.
     pub attempt: u64,
+    /// What is to be run.
+    description: Rc<Description>,
 }
 
 impl Line {
@@ -105,14 +107,17 @@ impl Line {
         self.aside.borrow_mut().remove(&job);
     }
 
-    fn enter(&self, job: u64, lane: i64, user: &str, attempt: u64) -> bool {
-        let mut jobs = self.jobs.borrow_mut();
-        if jobs.contains_key(&job) {
-            return false;
+    fn enter(&self, brief: &Brief, attempt: u64, description: Description) {
+        let (waits_for, description) = (String::new(), Rc::new(description));
+        let job = InLine { lane: brief.lane, user: brief.user.clone(), waits_for, attempt, description };
+        if self.jobs.borrow_mut().insert(brief.id().number(), job).is_none() {
+            *self.lanes.borrow_mut().entry(brief.lane).or_default() += 1;
         }
-        jobs.insert(job, InLine { lane, user: user.to_owned(), waits_for: String::new(), attempt });
-        *self.lanes.borrow_mut().entry(lane).or_default() += 1;
-        true
+    }
+
+    /// What is to be run, of a job in line.
+    pub fn description(&self, job: u64) -> Option<Rc<Description>> {
+        self.jobs.borrow().get(&job).map(|job| job.description.clone())
     }
 
     fn in_lane(&self, lane: i64) -> usize {
@@ -138,7 +143,18 @@ impl Batch {
         let now = now_us();
         let most = (there + MANY) as u32;
         let asked = self.store.ask(|reader| {
-            reader.at_once(|reader| Ok((reader.waiting(lane, most, now)?, reader.next_start(lane, now)?)))
+            // All that is needed of them is read at once: one look at the file, and not one for each.
+            reader.at_once(|reader| {
+                let mut described = Vec::new();
+                for brief in reader.waiting(lane, most, now)? {
+                    if !self.line.has(brief.id().number())
+                        && let Some(description) = reader.description(brief.id())?
+                    {
+                        described.push((brief, description));
+                    }
+                }
+                Ok((described, reader.next_start(lane, now)?))
+            })
         });
         let (waiting, next_start) = match asked {
             Ok(asked) => asked,
@@ -150,8 +166,8 @@ impl Batch {
         if !waiting.is_empty() {
             daemon.placing.refresh(daemon);
         }
-        for brief in &waiting {
-            self.submit_to_dispatcher(daemon, brief);
+        for (brief, description) in waiting {
+            self.submit_to_dispatcher(daemon, &brief, description);
         }
     }
 
@@ -164,17 +180,22 @@ impl Batch {
             && brief.not_before_us <= now_us()
         {
             daemon.placing.refresh(daemon);
-            self.submit_to_dispatcher(daemon, brief);
+            match self.store.ask(|reader| reader.description(brief.id())) {
+                Ok(Some(description)) => self.submit_to_dispatcher(daemon, brief, description),
+                Ok(None) => {}
+                Err(error) => tracing::error!(job = id, "a job that waits cannot be read: {error}"),
+            }
         }
         self.feed(daemon, brief.lane);
     }
 
-    fn submit_to_dispatcher(&self, daemon: &Rc<Daemon>, brief: &Brief) {
+    fn submit_to_dispatcher(&self, daemon: &Rc<Daemon>, brief: &Brief, description: Description) {
         let id = brief.id().number();
         let Some(attempt) = brief.record.next_attempt() else { return };
-        if !self.line.enter(id, brief.lane, &brief.user, attempt.number()) {
+        if self.line.has(id) {
             return;
         }
+        self.line.enter(brief, attempt.number(), description);
         let hosts = self.allowed(daemon, &brief.hosts);
         if hosts.is_empty() && !brief.hosts.is_empty() {
             let text = format!("no host is named {}", brief.hosts.join(" or "));

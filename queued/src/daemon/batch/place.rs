@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spool::home::{Event as JobEvent, Place, State};
 use spool::hosted;
-use spool::store::{Change, Description, Outcome, Reader, StepChange};
+use spool::store::{Change, Description, Outcome, StepChange};
 use spool::{Attempt, JobId};
 use wire::api::{Note, Refusal, RefusalKind, ReservationAnswer, ReservationRequest};
 use wire::attempts::{AttemptAnswer, AttemptTerms, Want};
@@ -82,13 +82,11 @@ impl Batch {
     }
 
     fn reservation(&self, question: &Question) -> Result<ReservationRequest, String> {
-        let job = JobId::new(question.id.0).map_err(|error| error.to_string())?;
-        let found = self.store.ask(|reader| reader.description(job)).map_err(|error| error.to_string())?;
-        let description = found.ok_or("it is not in the spool")?;
+        let description = self.line.description(question.id.0).ok_or("it is not in line")?;
         let user = self.line.user(question.id.0).ok_or("it is not in line")?;
         let warrant = self.trees.borrow_mut().warrant(&self.store, &description).map_err(|error| error.to_string())?;
         let attempt = self.line.attempt(question.id.0).ok_or("it is not in line")?;
-        let Description { job, wishes, submitted_us, .. } = description;
+        let Description { job, wishes, submitted_us, .. } = (*description).clone();
         let restartable = job.batch.as_ref().is_some_and(|batch| batch.restartable);
         let lease_ms = restartable.then_some(LEASE.as_millis() as u64);
         Ok(ReservationRequest {
