@@ -308,7 +308,7 @@ impl Batch {
             unit.push(Change::Step(StepChange { output: Some(self.paths(daemon, &key)), ..delivered }));
         }
         unit.push(self.host_change(daemon, &key, user, hosted::Event::Acknowledged { spool }));
-        let outcomes = self.store.write(unit).await?;
+        let outcomes = self.store.write_for(unit, self.waiters.is_awaited(key.job_id)).await?;
         if let AttemptWord::NotStarted(refusal) = word {
             self.line.refuses(key.job_id, &daemon.host, refusal);
         }

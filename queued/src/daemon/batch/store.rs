@@ -21,6 +21,8 @@ pub struct Store {
 
 struct Unit {
     changes: Vec<Change>,
+    /// Somebody waits for it, whatever it is.
+    is_awaited: bool,
     answer: oneshot::Sender<Result<Vec<Outcome>, SpoolError>>,
 }
 
@@ -58,9 +60,17 @@ impl Store {
     /// # Errors
     /// Nothing was applied.
     pub async fn write(&self, changes: Vec<Change>) -> Result<Vec<Outcome>, SpoolError> {
+        self.write_for(changes, false).await
+    }
+
+    /// As [`Self::write`]; an end that somebody waits for does not wait for company.
+    ///
+    /// # Errors
+    /// Nothing was applied.
+    pub async fn write_for(&self, changes: Vec<Change>, is_awaited: bool) -> Result<Vec<Outcome>, SpoolError> {
         let gone = || SpoolError::Failed("its thread has gone".to_owned());
         let (answer, outcome) = oneshot::channel();
-        self.units.send(Unit { changes, answer }).map_err(|_| gone())?;
+        self.units.send(Unit { changes, is_awaited, answer }).map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
     }
 
@@ -123,7 +133,7 @@ fn is_urgent_unit(unit: &Unit) -> bool {
         Change::Reported { .. } => true,
         Change::Submit(_) | Change::Booted { .. } | Change::Update { .. } | Change::Delete(_) => false,
     };
-    !unit.changes.iter().all(is_lazy)
+    unit.is_awaited || !unit.changes.iter().all(is_lazy)
 }
 
 fn write_group(spool: &mut SqliteSpool, group: Vec<Unit>) {
@@ -138,7 +148,7 @@ fn write_group(spool: &mut SqliteSpool, group: Vec<Unit>) {
         // Something small, such as an end, may fit where a large submission does not.
         Err(SpoolError::Full(_)) if changes.len() > 1 => {
             for (changes, answer) in changes.into_iter().zip(answers) {
-                write_group(spool, vec![Unit { changes, answer }]);
+                write_group(spool, vec![Unit { changes, is_awaited: true, answer }]);
             }
         }
         Err(error) => {

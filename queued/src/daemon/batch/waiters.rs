@@ -17,6 +17,12 @@ impl Waiters {
         self.by_job.borrow_mut().entry(job).or_default().push(waiter.clone());
     }
 
+    /// Whether somebody waits for this job and for few others: of many the last is what counts.
+    pub fn is_awaited(&self, job: u64) -> bool {
+        let by_job = self.by_job.borrow();
+        by_job.len() <= FEW && by_job.contains_key(&job)
+    }
+
     /// The job has ended.
     pub fn ended(&self, job: u64) {
         for waiter in self.by_job.borrow_mut().remove(&job).into_iter().flatten() {
@@ -38,3 +44,6 @@ impl Waiters {
         }
     }
 }
+
+/// So many jobs are waited for one by one.
+const FEW: usize = 16;
