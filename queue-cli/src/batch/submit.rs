@@ -181,7 +181,7 @@ impl<'a> Maker<'a> {
             at_home(&mut job);
         }
         if let Some(directory) = &record.directory {
-            job.directory = self.from_here(directory);
+            job.directory = self.seen_from_here(directory);
         }
         for (name, value) in record.environment.iter().flatten() {
             let prefix = format!("{name}=");
@@ -217,7 +217,7 @@ impl<'a> Maker<'a> {
         Ok(number)
     }
 
-    fn from_here(&self, directory: &ByteString) -> ByteString {
+    fn seen_from_here(&self, directory: &ByteString) -> ByteString {
         let path = Path::new(self.base.directory.as_os_str()).join(directory.as_os_str());
         ByteString::from(path.into_os_string())
     }
