@@ -61,13 +61,19 @@ impl Daemon {
     /// The whole answer to a request, starting the daemon first if there is none. What is not a success is
     /// the error, and so is silence for longer than `patience`.
     pub fn answer(&self, method: &str, path: &str, body: &[u8], patience: Duration) -> Result<Vec<u8>, Failure> {
-        let exchange = self.try_ask(method, path, body)?;
         let deadline = Instant::now() + patience;
-        let whole = |mut exchange: Exchange| Ok((exchange.status(deadline)?, exchange.whole(deadline)?));
-        match exchange.and_then(whole) {
-            Ok((200, body)) => Ok(body),
-            Ok((status, body)) => Err(refused(status, &body)),
-            Err(error) => Err(self.said(&error)),
+        // A daemon that ended just now has a successor in a moment; what only asks may be asked again.
+        let mut tries = if method == "GET" || ONLY_ASK.contains(&path) { MOST_TRIES } else { 1 };
+        loop {
+            let exchange = self.try_ask(method, path, body)?;
+            let whole = |mut exchange: Exchange| Ok((exchange.status(deadline)?, exchange.whole(deadline)?));
+            tries -= 1;
+            match exchange.and_then(whole) {
+                Ok((200, body)) => return Ok(body),
+                Ok((status, body)) => return Err(refused(status, &body)),
+                Err(error) if tries == 0 || matches!(error, HttpError::Silent) => return Err(self.said(&error)),
+                Err(_) => std::thread::sleep(SUCCESSION),
+            }
         }
     }
 
@@ -287,6 +293,11 @@ const KEPT: &[&str] = &[
     places::RUNTIME_VARIABLE,
 ];
 
+/// Requests that change nothing.
+const ONLY_ASK: [&str; 2] = ["/v1/jobs/list", "/v1/jobs/why"];
+const MOST_TRIES: u32 = 5;
+/// Until a daemon that was killed has a successor.
+const SUCCESSION: Duration = Duration::from_millis(100);
 /// How long a daemon that is there may say nothing.
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long a daemon may take to start; a tenth of a second is usual.

@@ -32,8 +32,8 @@ pub struct BatchOptions {
     pub restartable: bool,
     /// `--retries`.
     pub retries: u32,
-    /// `--backoff`.
-    pub backoff: Duration,
+    /// `--backoff`; none: the usual pause.
+    pub backoff: Option<Duration>,
     /// `--stdin`: a file, `-`, or `@JOB`.
     pub stdin: Option<OsString>,
     /// `--data`.
@@ -234,7 +234,7 @@ pub fn read_options(matches: &ArgMatches) -> Result<BatchOptions, Failure> {
         held: matches.get_flag("hold"),
         restartable: matches.get_flag("restartable"),
         retries,
-        backoff: backoff.unwrap_or(if retries > 0 { FIRST_BACKOFF } else { Duration::ZERO }),
+        backoff,
         stdin: file("stdin"),
         data: file("data").map(PathBuf::from),
         stdout: file("output"),

@@ -194,8 +194,8 @@ impl<'a> Maker<'a> {
             said.clone().or_else(|| option.clone().map(ByteString::from))
         };
         let retries = record.retries.unwrap_or(options.retries);
-        let usual = if retries > 0 && options.backoff.is_zero() { FIRST_BACKOFF } else { options.backoff };
-        let backoff = record.backoff.unwrap_or(usual);
+        let usual = if retries > 0 { FIRST_BACKOFF } else { Duration::ZERO };
+        let backoff = record.backoff.or(options.backoff).unwrap_or(usual);
         job.batch = Some(Batch {
             restartable: record.restartable.unwrap_or(options.restartable),
             retries,

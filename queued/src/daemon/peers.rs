@@ -306,5 +306,5 @@ const EXCHANGING: Duration = Duration::from_secs(4);
 const MOST_IDLE: usize = 8;
 /// How long they are kept.
 const IDLE: Duration = Duration::from_secs(60);
-/// News of many hosts are the largest answer.
-const MOST_ANSWER: usize = wire::exchange::MAX_BYTES;
+/// A page of jobs with long commands is the largest answer.
+const MOST_ANSWER: usize = 16 << 20;

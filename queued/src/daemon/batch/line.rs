@@ -4,11 +4,11 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spool::home::State;
 use spool::store::{Brief, Description, Reader};
-use wire::api::{HostChoice, OnFull, Refusal};
+use wire::api::{HostChoice, OnFull, Refusal, RefusalKind};
 
 use super::{Batch, now_us};
 use crate::core::choose;
@@ -23,6 +23,8 @@ pub struct Line {
     lanes: RefCell<HashMap<i64, usize>>,
     /// What no host could run, by job: the hosts that said so after a start was on its way.
     refused: RefCell<HashMap<u64, Vec<(String, Refusal)>>>,
+    /// Jobs that are not placed again for a moment.
+    resting: RefCell<HashMap<u64, Instant>>,
     /// What jobs wait for that the dispatcher does not keep.
     aside: RefCell<HashMap<u64, String>>,
     /// Lanes that will be looked at again.
@@ -78,9 +80,25 @@ impl Line {
         self.jobs.borrow().get(&job).map(|job| job.attempt)
     }
 
-    /// A host refused a job after its start was on the way: it is not asked again.
+    /// A host refused a job after its start was on the way. It is not asked again if it cannot run it; what was
+    /// an accident, such as a runner that ended, is forgotten after a moment.
     pub fn refuses(&self, job: u64, host: &str, refusal: Refusal) {
-        self.refused.borrow_mut().entry(job).or_default().push((host.to_owned(), refusal));
+        if is_definite(refusal.kind) {
+            self.refused.borrow_mut().entry(job).or_default().push((host.to_owned(), refusal));
+        } else {
+            self.resting.borrow_mut().insert(job, Instant::now() + REST);
+        }
+    }
+
+    /// How long a job rests after an accident.
+    fn rests(&self, job: u64) -> Option<Duration> {
+        let mut resting = self.resting.borrow_mut();
+        let left = resting.get(&job)?.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            resting.remove(&job);
+            return None;
+        }
+        Some(left)
     }
 
     /// What hosts have said so.
@@ -105,6 +123,7 @@ impl Line {
     pub fn forget(&self, job: u64) {
         self.refused.borrow_mut().remove(&job);
         self.aside.borrow_mut().remove(&job);
+        self.resting.borrow_mut().remove(&job);
     }
 
     fn enter(&self, brief: &Brief, attempt: u64, description: Description) {
@@ -195,6 +214,9 @@ impl Batch {
         if self.line.has(id) {
             return;
         }
+        if let Some(left) = self.line.rests(id) {
+            return self.look_later(daemon, brief.lane, left);
+        }
         self.line.enter(brief, attempt.number(), description);
         let hosts = self.allowed(daemon, &brief.hosts);
         if hosts.is_empty() && !brief.hosts.is_empty() {
@@ -255,6 +277,13 @@ impl Batch {
     }
 }
 
+/// Whether a host that says so will never run the job.
+pub fn is_definite(kind: RefusalKind) -> bool {
+    matches!(kind, RefusalKind::NotFound | RefusalKind::NotExecutable | RefusalKind::NoDirectory | RefusalKind::Usage)
+}
+
+/// How long a job rests after an accident with its start.
+const REST: Duration = Duration::from_millis(300);
 /// How long a job waits whose hosts nobody knows.
 const LOOK_FOR_HOSTS: Duration = Duration::from_secs(5);
 /// A lane with at most so many in line gets more.

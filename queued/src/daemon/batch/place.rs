@@ -7,9 +7,10 @@ use spool::home::{Event as JobEvent, Place, State};
 use spool::hosted;
 use spool::store::{Change, Description, Outcome, StepChange};
 use spool::{Attempt, JobId};
-use wire::api::{Note, Refusal, RefusalKind, ReservationAnswer, ReservationRequest};
+use wire::api::{Note, Refusal, ReservationAnswer, ReservationRequest};
 use wire::attempts::{AttemptAnswer, AttemptTerms, Want};
 
+use super::line::is_definite;
 use super::{Batch, now_us};
 use crate::core::admission::{IfFull, Slot};
 use crate::core::dispatch::{Action, Event};
@@ -163,20 +164,14 @@ impl Batch {
     /// No host takes it. It is dead only if every host that may run it has said that it cannot.
     async fn refused(&self, daemon: &Rc<Daemon>, id: u64, refusal: Refusal) {
         let before = self.line.refusals(id);
-        let definite = |kind| {
-            matches!(
-                kind,
-                RefusalKind::NotFound | RefusalKind::NotExecutable | RefusalKind::NoDirectory | RefusalKind::Usage
-            )
-        };
         let is_final =
-            definite(refusal.kind) || !before.is_empty() && before.iter().all(|(_, said)| definite(said.kind));
+            is_definite(refusal.kind) || !before.is_empty() && before.iter().all(|(_, said)| is_definite(said.kind));
         self.line.waits(id, refusal.message.clone());
         let (true, Ok(job)) = (is_final && self.everybody_is_known(daemon), JobId::new(id)) else {
             return self.turned_away(daemon, id, AGAIN);
         };
         let refusal = match before.last() {
-            Some((host, said)) if !definite(refusal.kind) => {
+            Some((host, said)) if !is_definite(refusal.kind) => {
                 Refusal { kind: said.kind, message: format!("{host}: {}", said.message) }
             }
             _ => refusal,

@@ -1,0 +1,120 @@
+//! Jobs of one host on others: where they run, how their output comes home, and what happens when a link or a
+//! daemon does not hold.
+
+use queue_tests::cluster::Cluster;
+use queue_tests::process::{Ended, PATIENCE};
+use queue_tests::wait::until;
+
+fn submit(cluster: &Cluster, options: &[&str], script: &str) -> String {
+    let words = [&["-r", "--mail", "none"], options, &["--", "sh", "-c", script]].concat();
+    cluster.queue("redfish", &words).success().text()
+}
+
+fn wait(cluster: &Cluster, id: &str) -> Ended {
+    cluster.spawn("redfish", &["queue", "wait", id]).end_within(PATIENCE * 3)
+}
+
+#[test]
+fn output_is_at_home_before_the_job_is_finished() {
+    let cluster = Cluster::up(3);
+    cluster.until_all_are_open();
+    let id =
+        submit(&cluster, &["-h", "bluefish"], "hostname; head -c 5000000 /dev/zero | tr '\\0' x; echo e >&2; exit 4");
+    assert_eq!(wait(&cluster, &id).code(), Some(4));
+    let there = cluster.queue("redfish", &["logs", "--stdout", &id]).success().stdout;
+    assert_eq!(there.len(), "bluefish\n".len() + 5_000_000);
+    assert!(there.starts_with(b"bluefish\nxxx"));
+    // From any host, about any job.
+    let name = format!("{id}@redfish");
+    assert_eq!(cluster.queue("onefish", &["logs", "--stderr", &name]).success().errors(), "e");
+    assert_eq!(cluster.queue("onefish", &["wait", &name]).code(), Some(4));
+    let shown = cluster.queue("onefish", &["list", &name, "--fields", "id,state,host"]).success().text();
+    assert!(shown.contains(&name) && shown.contains("finished 4") && shown.contains("bluefish"), "{shown}");
+    // Patterns and lists of hosts.
+    for (hosts, expected) in [("one*", "onefish"), ("onefish,gold", "onefish")] {
+        let id = submit(&cluster, &["-h", hosts], "hostname");
+        assert_eq!(wait(&cluster, &id).code(), Some(0), "{hosts}");
+        assert_eq!(cluster.queue("redfish", &["logs", &id]).success().text(), expected);
+    }
+    let nowhere = submit(&cluster, &["-h", "gold"], "true");
+    let why = cluster.queue("redfish", &["why", &nowhere]).success().text();
+    assert!(why.contains("no host is named gold"), "{why}");
+    cluster.queue("onefish", &["cancel", &format!("{nowhere}@redfish")]).success();
+    assert_eq!(wait(&cluster, &nowhere).code(), Some(125));
+}
+
+#[test]
+fn input_reaches_the_host_that_runs_it() {
+    let cluster = Cluster::up(2);
+    cluster.until_all_are_open();
+    let script = "head -c 3000000 /dev/urandom >in; mkdir -p tree; echo kept >tree/file; \
+        queue -r --mail none -h bluefish --stdin in --data tree -- sh -c 'sha256sum; cat $QUEUE_DATA/file'; sha256sum <in >sum";
+    let work = cluster.directory("redfish");
+    let mut command = cluster.command("redfish", &["sh", "-c", script]);
+    command.current_dir(&work);
+    let id = queue_tests::process::Process::start(command).end().success().text();
+    assert_eq!(wait(&cluster, &id).code(), Some(0), "{}", cluster.queue("redfish", &["show", &id]).text());
+    let sum = std::fs::read_to_string(work.join("sum")).expect("it is there");
+    assert_eq!(cluster.queue("redfish", &["logs", &id]).success().text(), format!("{sum}kept"));
+}
+
+#[test]
+fn many_jobs_over_three_hosts_each_once() {
+    let cluster = Cluster::up(3);
+    cluster.until_all_are_open();
+    let log = cluster.shared().join("ran");
+    let script = format!(
+        "for number in $(seq 120); do echo \"echo $number \\$QUEUE_HOST >>{}; sleep 0.05\"; done | queue submit --mail none --wait -",
+        log.display()
+    );
+    cluster.spawn("redfish", &["sh", "-c", &script]).end_within(PATIENCE * 6).success();
+    let ran = std::fs::read_to_string(&log).expect("it is there");
+    let numbers = ran.lines().filter_map(|line| line.split(' ').next()).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!((ran.lines().count(), numbers.len()), (120, 120), "{ran}");
+    for host in cluster.names() {
+        assert!(ran.contains(host), "nothing ran on {host}");
+    }
+}
+
+#[test]
+fn a_job_outlives_a_cut_link_and_its_end_comes_home() {
+    let cluster = Cluster::up(2);
+    cluster.until_all_are_open();
+    let gate = cluster.shared().join("gate");
+    let script = format!("echo one; while ! test -e {}; do sleep 0.1; done; echo two; exit 6", gate.display());
+    let id = submit(&cluster, &["-h", "bluefish"], &script);
+    let listed = |state: &str| {
+        let list = cluster.queue("redfish", &["list", &id]).success().text();
+        list.contains(state).then_some(list)
+    };
+    until("it runs", PATIENCE, || listed("running"));
+    cluster.cut("bluefish");
+    until("its silence is told", PATIENCE * 4, || listed("running (bluefish silent for"));
+    std::fs::write(&gate, "").expect("ours");
+    cluster.heal("bluefish");
+    assert_eq!(wait(&cluster, &id).code(), Some(6));
+    assert_eq!(cluster.queue("redfish", &["logs", &id]).success().text(), "one\ntwo");
+    assert!(listed("finished 6").is_some());
+}
+
+#[test]
+fn daemons_on_both_ends_are_killed_and_the_job_ends_once() {
+    let cluster = Cluster::up(2);
+    cluster.until_all_are_open();
+    let (gate, log) = (cluster.shared().join("gate"), cluster.shared().join("ran"));
+    let script = format!(
+        "echo start >>{0}; while ! test -e {1}; do sleep 0.1; done; echo end >>{0}; exit 6",
+        log.display(),
+        gate.display()
+    );
+    let id = submit(&cluster, &["-h", "bluefish"], &script);
+    let said = |text: &str| (std::fs::read_to_string(&log).unwrap_or_default() == text).then_some(());
+    until("it runs", PATIENCE, || said("start\n"));
+    cluster.kill("redfish", "daemon");
+    cluster.kill("bluefish", "daemon");
+    std::fs::write(&gate, "").expect("ours");
+    until("it has ended", PATIENCE, || said("start\nend\n"));
+    cluster.start("redfish");
+    cluster.start("bluefish");
+    assert_eq!(wait(&cluster, &id).code(), Some(6));
+}

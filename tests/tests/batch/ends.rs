@@ -1,0 +1,93 @@
+//! How a job ended is kept, told and reported, whatever it left behind.
+
+use queue_tests::process::PATIENCE;
+use queue_tests::wait::until;
+
+use crate::here::Here;
+
+#[test]
+fn the_end_of_a_job_is_the_end_of_who_waits_for_it() {
+    let here = Here::new();
+    for (script, code, exit, signal) in
+        [("exit 0", 0, Some(0), None), ("exit 3", 3, Some(3), None), ("kill -USR1 $$", 128 + 10, None, Some("USR1"))]
+    {
+        let id = here.script(&["--mail", "none"], script);
+        assert_eq!(here.wait(&[id]), code, "{script}");
+        let row = here.show(id);
+        assert_eq!(
+            (row["state"].as_str(), row["exit"].as_u64(), row["signal"].as_str()),
+            (Some("finished"), exit, signal)
+        );
+        assert_eq!((row["host"].as_str(), row["attempt"].as_u64()), (Some("redfish"), Some(1)));
+        assert!(row["usage"]["wall_us"].as_u64().is_some_and(|wall| wall > 0));
+    }
+    assert_eq!(here.wait(&[1, 2]), 1, "of several it is told whether all went well");
+    let failed = here.queue(&["query", "failed", "--parsable"]).success().text();
+    assert_eq!(failed, "2\n3");
+}
+
+#[test]
+fn output_is_kept_apart_and_followed_to_the_recorded_end() {
+    let here = Here::new();
+    here.gate("gate");
+    let id = here.script(&["--mail", "none"], "echo one; echo err >&2; read line <gate; echo two");
+    let follower = here.start(&["logs", "-f", "--stdout", &id.to_string()]);
+    until("the follower has the first line", PATIENCE, || (follower.stdout() == b"one\n").then_some(()));
+    here.open("gate");
+    assert_eq!(follower.end_within(PATIENCE).success().text(), "one\ntwo");
+    assert_eq!(here.queue(&["logs", "--stderr", &id.to_string()]).success().errors(), "err");
+    assert_eq!(here.output(id), b"one\ntwo\n");
+}
+
+#[test]
+fn a_failure_is_tried_again_as_often_as_was_asked() {
+    let here = Here::new();
+    let id = here.script(&["--mail", "none", "--retries", "2", "--backoff", "0"], "echo $QUEUE_ATTEMPT >>ran; exit 5");
+    assert_eq!(here.wait(&[id]), 5);
+    assert_eq!(here.text("ran"), "1\n2\n3\n");
+    let success = here.script(&["--mail", "none", "--retries", "2", "--backoff", "0"], "echo s >>ran2");
+    assert_eq!(here.wait(&[success]), 0);
+    assert_eq!(here.text("ran2"), "s\n");
+}
+
+#[test]
+fn what_a_job_leaves_behind_is_ended_and_counted() {
+    let here = Here::new();
+    let id = here.script(&["--mail", "none"], "sleep 1000 & sleep 1000 & echo $! >left; exit 0");
+    assert_eq!(here.wait(&[id]), 0);
+    let row = here.show(id);
+    assert_eq!(row["left_over"].as_u64(), Some(2));
+    let left: i32 = here.text("left").trim().parse().expect("a pid");
+    assert!(!crate::login::is_alive(left));
+}
+
+#[test]
+fn what_no_host_can_run_is_dead_with_the_reason() {
+    let here = Here::new();
+    let id = here.submit(&["--mail", "none", "--", "no-such-command"]);
+    let row = until("the job is dead", PATIENCE * 3, || {
+        let row = here.show(id);
+        (row["state"] == "dead").then_some(row)
+    });
+    let detail = row["detail"].as_str().unwrap_or_default();
+    assert!(detail.starts_with("never started: ") && detail.contains("command not found"), "{detail}");
+    assert_eq!(here.wait(&[id]), 125);
+}
+
+#[test]
+fn ends_are_reported_unless_nobody_wants_to_know() {
+    let here = Here::new();
+    let silent = here.script(&["--mail", "none"], "exit 1");
+    let failing = here.script(&["--mail", "failure", "-j", "the-name"], "echo its last words; exit 7");
+    let succeeding = here.script(&["--mail", "failure"], "exit 0");
+    here.wait(&[silent, failing, succeeding]);
+    until("the report is sent", PATIENCE, || (here.show(failing)["report"] == "sent").then_some(()));
+    for id in [silent, succeeding] {
+        assert_eq!(here.show(id)["report"], "not wanted");
+    }
+    let list = here.queue(&["mail"]).success().text();
+    assert_eq!(list.lines().count(), 2, "a heading and one report: {list}");
+    assert!(list.contains("[queue] FAILED exit 7: the-name (wait, 2) on redfish"), "{list}");
+    let report = here.queue(&["mail", "1"]).success().text();
+    assert!(report.contains("its last words"), "{report}");
+}

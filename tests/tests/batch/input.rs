@@ -1,0 +1,77 @@
+//! What jobs are given to read, and where they write.
+
+use crate::here::Here;
+
+#[test]
+fn standard_input_is_a_file_a_pipe_or_that_of_a_job_before() {
+    let here = Here::new();
+    std::fs::write(here.path("data"), "from a file\n").expect("ours");
+    let file = here.submit(&["--mail", "none", "--stdin", "data", "--", "cat"]);
+    // What is in the file later is another matter.
+    std::fs::write(here.path("data"), "changed\n").expect("ours");
+    let piped = here.shell("echo from a pipe | queue -r --mail none --stdin - -- cat").success().text();
+    let again = here.submit(&["--mail", "none", "--stdin", &format!("@{file}"), "--", "tr", "a-z", "A-Z"]);
+    let none = here.submit(&["--mail", "none", "--", "cat"]);
+    let piped: u64 = piped.parse().expect("an id");
+    assert_eq!(here.wait(&[file, piped, again, none]), 0);
+    for (id, output) in [(file, "from a file\n"), (piped, "from a pipe\n"), (again, "FROM A FILE\n"), (none, "")] {
+        assert_eq!(String::from_utf8_lossy(&here.output(id)), output, "job {id}");
+    }
+    assert_eq!(here.queue(&["logs", "--stdin", &again.to_string()]).success().text(), "from a file");
+}
+
+#[test]
+fn a_data_directory_is_copied_at_the_submission() {
+    let here = Here::new();
+    std::fs::create_dir_all(here.path("tree/below")).expect("ours");
+    std::fs::write(here.path("tree/below/file"), "kept").expect("ours");
+    let id = here.submit(&[
+        "--hold",
+        "--mail",
+        "none",
+        "--data",
+        "tree",
+        "--",
+        "sh",
+        "-c",
+        "cat \"$QUEUE_DATA/below/file\"",
+    ]);
+    std::fs::remove_dir_all(here.path("tree")).expect("ours");
+    here.queue(&["release", &id.to_string()]).success();
+    assert_eq!(here.wait(&[id]), 0);
+    assert_eq!(here.output(id), b"kept");
+}
+
+#[test]
+fn output_goes_to_the_files_that_were_named() {
+    let here = Here::new();
+    let id = here.submit(&[
+        "--mail",
+        "none",
+        "--output",
+        "out-%j-%h-%a",
+        "--error",
+        "both%%",
+        "--",
+        "sh",
+        "-c",
+        "echo out; echo err >&2",
+    ]);
+    assert_eq!(here.wait(&[id]), 0);
+    assert_eq!(here.text(&format!("out-{id}-redfish-1")), "out\n");
+    assert_eq!(here.text("both%"), "err\n");
+    let together = here.submit(&[
+        "--mail",
+        "none",
+        "--output",
+        "one",
+        "--error",
+        "one",
+        "--",
+        "sh",
+        "-c",
+        "echo a; echo b >&2; echo c",
+    ]);
+    assert_eq!(here.wait(&[together]), 0);
+    assert_eq!(here.text("one"), "a\nb\nc\n");
+}

@@ -1,0 +1,14 @@
+//! Batch jobs from end to end: one host is a home directory of its own, several are namespaces and need root:
+//! `cargo test -p queue-tests --features root --test batch`.
+
+mod changing;
+#[cfg(feature = "root")]
+mod elsewhere;
+mod ends;
+mod here;
+mod input;
+#[allow(dead_code, reason = "it serves other tests too")]
+#[path = "../single/login.rs"]
+mod login;
+mod restarts;
+mod submitting;
