@@ -34,6 +34,17 @@ fn a_table_of_settings_counts_for_its_host_only() {
     assert_eq!(answer["hosts"][0]["state"]["speed"], 3.5);
 }
 
+/// Deletes a directory that a daemon may be making again at this very moment.
+fn remove(directory: &std::path::Path) {
+    until("it is deleted", PATIENCE, || match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => None,
+        other => {
+            other.expect("ours");
+            Some(())
+        }
+    });
+}
+
 #[test]
 fn a_deleted_runtime_directory_is_made_again_by_the_same_daemon() {
     let home = Home::new();
@@ -43,12 +54,12 @@ fn a_deleted_runtime_directory_is_made_again_by_the_same_daemon() {
     session.until_it_says("begun");
     let daemon = login.daemon();
     let directory = login.runtime().join("queue");
-    fs::remove_dir_all(&directory).expect("ours");
+    remove(&directory);
     until("the socket is back", PATIENCE, || directory.join("queued.sock").exists().then_some(()));
     login.queue(&["-n", "--", "true"]).success();
     // As at the last logout: all of it, and the next login makes it again.
-    fs::remove_dir_all(login.runtime()).expect("ours");
-    fs::create_dir(login.runtime()).expect("ours");
+    remove(login.runtime());
+    fs::create_dir_all(login.runtime()).expect("ours");
     until("the socket is back", PATIENCE, || directory.join("queued.sock").exists().then_some(()));
     assert_eq!(login.queue(&["-n", "--", "echo", "again"]).success().text(), "again");
     assert_eq!(login.daemons(), [daemon]);
