@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -192,8 +193,10 @@ impl Service {
         if stream.set_nonblocking(false).is_err() || writer.set_write_timeout(Some(PATIENCE)).is_err() {
             return;
         }
-        self.batch.give(Order::NewDaemon);
-        self.shared.board.welcome(&self.shared, writer);
+        let (sender, welcomed) = channel();
+        self.batch.give(Order::NewDaemon(writer, sender));
+        // That thread waits for nothing slow; without it the runner ends.
+        let _ = welcomed.recv();
         self.daemon = Some(Daemon { stream, decoder: Decoder::default(), descriptors: Default::default() });
         self.orphaned = None;
     }
@@ -216,7 +219,7 @@ impl Service {
         if heard.and_then(|()| self.obey_all()).is_err() {
             self.daemon = None;
             self.shared.set_daemon(None);
-            self.batch.give(Order::NewDaemon);
+            self.batch.give(Order::NoDaemon);
             self.orphaned = Some(Orphaned::now());
         }
     }

@@ -97,26 +97,44 @@ impl Batch {
     pub fn release(&self, daemon: &Rc<Daemon>, key: AttemptKey, user: &str) {
         let admitted = admission_key(&key);
         let Some(hosted) = self.prepared.borrow_mut().remove(&admitted) else {
+            if self.hosted.borrow().contains_key(&key) {
+                // The same words came twice.
+                return;
+            }
             // It was void a moment ago; the slot is gone, and nothing was started.
             let (daemon, user) = (daemon.clone(), user.to_owned());
             let word = AttemptWord::NotStarted(failed("the reservation was over when the start came"));
             tokio::task::spawn_local(async move { drop(daemon.batch.write_word(&daemon, key, user, word).await) });
             return;
         };
-        self.tell_runner(daemon, hosted.uid, ToRunner::Release(key.clone()));
+        let uid = hosted.uid;
         if hosted.has_lease {
             self.keep_lease(daemon, key.clone());
         }
-        self.hosted.borrow_mut().insert(key, hosted);
+        self.hosted.borrow_mut().insert(key.clone(), hosted);
+        self.tell_runner(daemon, uid, ToRunner::Release(key));
         daemon.hosting.feed(daemon, Admitted::Started { key: admitted });
     }
 
     /// Tells a user's runner something; one that has gone is asked for everything when it is back.
     pub fn tell_runner(&self, daemon: &Rc<Daemon>, uid: u32, message: ToRunner) {
-        let Some(runner) = daemon.runners.connected(uid) else { return };
+        let Some(runner) = daemon.runners.connected(uid) else { return self.need_runner(daemon, uid) };
         tokio::task::spawn_local(async move {
             if let Err(error) = runner.tell(&message, &[]).await {
                 tracing::info!(uid, %error, "a runner was not told");
+            }
+        });
+    }
+
+    /// A runner is there if it has attempts: one that died before them was not missed.
+    fn need_runner(&self, daemon: &Rc<Daemon>, uid: u32) {
+        if !self.has_attempts(uid) {
+            return;
+        }
+        let daemon = daemon.clone();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = daemon.runners.of(uid).await {
+                tracing::error!(uid, "no runner for the attempts in hand: {error:#}");
             }
         });
     }
@@ -133,7 +151,7 @@ impl Batch {
             Ok(in_hand) => in_hand,
             Err(error) => return tracing::error!("the attempts in hand cannot be read: {error}"),
         };
-        let mut words = Vec::new();
+        let (mut words, mut unknown) = (Vec::new(), Vec::new());
         for InHand { record, user, accepted_ms } in in_hand {
             if daemon.uid_of(&user).ok() != Some(uid) || matches!(record.state(), hosted::State::Ended(_)) {
                 continue;
@@ -153,8 +171,20 @@ impl Batch {
                     let refusal = failed("the runner was never told to start it");
                     words.push((key, user, AttemptWord::NotStarted(refusal)));
                 }
-                None => words.push((key, user, AttemptWord::Gone(Gone::Lost))),
+                None => unknown.push((key, user)),
             }
+        }
+        // Nobody is waited for before all that is known is adopted: what is said of it next is not missed.
+        for (key, user) in unknown {
+            let Some(runner) = daemon.runners.connected(uid) else { return };
+            let word = match runner.lengths(&key).await {
+                // Its directory never got its final name.
+                Ok([None, None]) => AttemptWord::NotStarted(failed("the runner ended before it was told to start it")),
+                Ok(_) => AttemptWord::Gone(Gone::Lost),
+                // The next runner is asked.
+                Err(_) => continue,
+            };
+            words.push((key, user, word));
         }
         for (key, _) in attempts {
             if !words.iter().any(|(known, ..)| *known == key) {

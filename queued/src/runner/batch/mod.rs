@@ -19,6 +19,7 @@ mod variables;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -42,8 +43,11 @@ pub struct Desk {
 pub enum Order {
     /// The daemon said so; with the descriptor that rode along.
     Said(ToRunner, Option<OwnedFd>),
-    /// The daemon has gone, or another has come: what it had not released never will be.
-    NewDaemon,
+    /// The daemon has gone: what it had not released never will be.
+    NoDaemon,
+    /// Another has come, and the same holds. It is told what there is when all is done that the one before had
+    /// said: it takes what it is not told for never started. Then whoever waits for that is told.
+    NewDaemon(UnixStream, Sender<()>),
     /// A leader has outlived its runner; with the job's process group, or 0.
     Adopt(Box<Assignment>, LeaderLink, i32),
     /// The data directory of this attempt is there, or why not.

@@ -109,7 +109,13 @@ impl Attempts {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Said(message, descriptor) => self.listen(message, descriptor),
-            Order::NewDaemon => self.drop_unreleased(),
+            Order::NoDaemon => self.drop_unreleased(),
+            Order::NewDaemon(daemon, welcomed) => {
+                self.drop_unreleased();
+                self.shared.board.welcome(&self.shared, daemon);
+                // The main thread waits for it as long as it lives.
+                let _ = welcomed.send(());
+            }
             Order::Adopt(assignment, leader, pid) => self.adopt(*assignment, leader, pid),
             Order::Unpacked(number, result) => self.unpacked(number, result),
             Order::Synced(number) => self.synced(number),
