@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use serde::Serialize;
@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
+use wire::api::Refusal;
 use wire::exchange::Message;
 use wire::identity::Kind;
 use wire::identity::tls::{self, Expected};
@@ -122,7 +123,7 @@ impl Peers {
             let mut sender = standing.sender.lock().await;
             tokio::time::timeout(EXCHANGING, request(&mut sender, "/v1/news", &message)).await
         };
-        match answer.map_err(anyhow::Error::from).and_then(|answer| answer) {
+        match answer.map_err(anyhow::Error::from).and_then(|answer| Ok(answer??)) {
             Ok(message) => {
                 let round_trip_ms = asked.elapsed().as_millis() as u64;
                 daemon.table_event(Event::ExchangeAnswer { connection, message, round_trip_ms });
@@ -181,21 +182,22 @@ impl Peers {
             // One that was closed while it was idle has not taken the question.
             while let Some(mut sender) = self.take_idle(host) {
                 if sender.ready().await.is_ok() {
-                    let answer = request(&mut sender, path, question).await?;
+                    let answer = request::<T>(&mut sender, path, question).await?;
                     return Ok((sender, answer));
                 }
             }
             let address = daemon.address_of(host).with_context(|| format!("no address of {host} is known"))?;
             let (_, mut sender, driver) = connect(daemon, &address, Some(host)).await?;
             tokio::task::spawn_local(async move { drop(driver.await) });
-            let answer = request(&mut sender, path, question).await?;
+            let answer = request::<T>(&mut sender, path, question).await?;
             Ok::<_, anyhow::Error>((sender, answer))
         };
         match tokio::time::timeout(patience, asked).await {
             Ok(Ok((sender, answer))) => {
                 self.put_idle(host, sender);
                 daemon.table_event(Event::Reached { host: host.to_owned() });
-                Ok(answer)
+                // Whoever refuses is there.
+                Ok(answer?)
             }
             Ok(Err(error)) => {
                 daemon.table_event(Event::Unreachable { host: host.to_owned(), reason: format!("{error:#}") });
@@ -283,7 +285,16 @@ async fn connect(
     Ok((host, sender, driver))
 }
 
-async fn request<T: DeserializeOwned>(sender: &mut Sender, path: &str, question: &impl Serialize) -> anyhow::Result<T> {
+/// The refusal of a host that was asked; it can be reached all the same.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+pub struct Refused(pub Refusal);
+
+async fn request<T: DeserializeOwned>(
+    sender: &mut Sender,
+    path: &str,
+    question: &impl Serialize,
+) -> anyhow::Result<Result<T, Refused>> {
     let body = Full::new(Bytes::from(serde_json::to_vec(question)?));
     let request = Request::builder().method(Method::POST).uri(path).header(hyper::header::HOST, "queued").body(body)?;
     let response = sender.send_request(request).await?;
@@ -292,10 +303,15 @@ async fn request<T: DeserializeOwned>(sender: &mut Sender, path: &str, question:
         Ok(collected) => collected.to_bytes(),
         Err(error) => bail!("the answer cannot be read: {error}"),
     };
+    if status == StatusCode::BAD_REQUEST
+        && let Ok(refusal) = serde_json::from_slice(&bytes)
+    {
+        return Ok(Err(Refused(refusal)));
+    }
     if !status.is_success() {
         bail!("{status}: {}", String::from_utf8_lossy(&bytes).trim());
     }
-    serde_json::from_slice(&bytes).context("the answer makes no sense")
+    serde_json::from_slice(&bytes).map(Ok).context("the answer makes no sense")
 }
 
 /// How long a connection may take.

@@ -1,6 +1,7 @@
 //! Requests about batch jobs, from users of this host and from other daemons. What is about a job of another home
 //! is passed on to it, with the name of the user.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,15 +9,17 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use wire::api::{JobName, Refusal};
+use wire::api::{HostChoice, JobName, Refusal, RefusalKind};
 use wire::batch::{
     ChangeAnswer, ChangeRequest, JobRow, ListAnswer, ListRequest, OutputRequest, PlacesAnswer, Select, WaitRequest,
     WhyAnswer, WhyRequest,
 };
 
 use super::{failed, follow};
-use crate::daemon::Daemon;
+use crate::core::choose;
+use crate::daemon::peers::Refused;
 use crate::daemon::server::{Answer, json, read, respond};
+use crate::daemon::{Daemon, newcomer};
 
 /// A request that a daemon passes on for one of its users.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,7 +65,7 @@ pub async fn answer(
         (&Method::GET, "/v1/status") => daemon.batch.status(daemon).await.and_then(|status| json(&status)),
         (&Method::GET, "/v1/jobs/places") => json(&places(daemon, &user)),
         (&Method::POST, "/v1/jobs/wait") => match read::<WaitRequest>(body, MOST).await {
-            Ok(request) => match wait(daemon, &user, &request.jobs) {
+            Ok(request) => match wait(daemon, &user, &request.jobs).await {
                 Ok(answer) => return Some(respond(StatusCode::OK, answer)),
                 Err(refusal) => Err(refusal),
             },
@@ -146,7 +149,10 @@ async fn pass<T: serde::de::DeserializeOwned>(
 ) -> Result<T, Refusal> {
     let request = ForUser { user: user.to_owned(), passed };
     let asked = daemon.peers.ask::<T>(daemon, home, "/v1/jobs/passed", &request, PASSING).await;
-    asked.map_err(|error| failed(format!("{home} cannot be asked about its jobs: {error:#}")))
+    asked.map_err(|error| match error.downcast::<Refused>() {
+        Ok(Refused(refusal)) => refusal,
+        Err(error) => failed(format!("{home} cannot be asked about its jobs: {error:#}")),
+    })
 }
 
 /// Output of a job of another home.
@@ -161,30 +167,40 @@ pub async fn pass_output(
 }
 
 /// Jobs by their homes; those without one are of this host.
-fn by_home(daemon: &Rc<Daemon>, jobs: &[JobName]) -> Vec<(String, Vec<JobName>)> {
+async fn by_home(daemon: &Rc<Daemon>, jobs: &[JobName]) -> Result<Vec<(String, Vec<JobName>)>, Refusal> {
     let mut homes: Vec<(String, Vec<JobName>)> = Vec::new();
+    let mut known: HashMap<&str, String> = HashMap::new();
     for job in jobs {
-        let home = match &job.home {
-            // As everywhere, the first label of a known host is enough.
-            Some(home) => known_as(daemon, home),
+        let home = match job.home.as_deref() {
             None => daemon.host.clone(),
+            Some(said) => match known.get(said) {
+                Some(home) => home.clone(),
+                None => known.entry(said).or_insert(home_of(daemon, said).await?).clone(),
+            },
         };
         match homes.iter_mut().find(|(known, _)| *known == home) {
             Some((_, jobs)) => jobs.push(job.clone()),
             None => homes.push((home, vec![job.clone()])),
         }
     }
-    homes
+    Ok(homes)
 }
 
-/// The host that a name means, by its full name or first label.
-pub fn known_as(daemon: &Rc<Daemon>, name: &str) -> String {
+/// The host that is meant by the name behind an `@`: as everywhere, its first label is enough.
+///
+/// # Errors
+/// There is none, or nobody has heard of it since this daemon started.
+pub async fn home_of(daemon: &Rc<Daemon>, name: &str) -> Result<String, Refusal> {
+    if name == daemon.host {
+        return Ok(daemon.host.clone());
+    }
+    newcomer::know(daemon, &mut HostChoice::Only(name.to_owned())).await?;
     let known = daemon.host_rows().into_iter().map(|row| row.record.host.into()).collect::<Vec<_>>();
-    crate::core::choose::host_named(name, &known).map_or_else(|_| name.to_owned(), |host| host.to_string())
+    choose::host_named(name, &known).map(ToString::to_string)
 }
 
 async fn list(daemon: &Rc<Daemon>, user: &str, request: ListRequest) -> Result<ListAnswer, Refusal> {
-    let homes = by_home(daemon, &request.select.jobs);
+    let homes = by_home(daemon, &request.select.jobs).await?;
     if homes.is_empty() {
         return daemon.batch.list(daemon, user, request).await;
     }
@@ -205,7 +221,7 @@ async fn list(daemon: &Rc<Daemon>, user: &str, request: ListRequest) -> Result<L
 }
 
 async fn change(daemon: &Rc<Daemon>, user: &str, request: ChangeRequest) -> Result<ChangeAnswer, Refusal> {
-    let homes = by_home(daemon, &request.select.jobs);
+    let homes = by_home(daemon, &request.select.jobs).await?;
     if homes.is_empty() {
         return daemon.batch.change(daemon, user, request).await;
     }
@@ -226,17 +242,27 @@ async fn change(daemon: &Rc<Daemon>, user: &str, request: ChangeRequest) -> Resu
 }
 
 async fn why(daemon: &Rc<Daemon>, user: &str, request: WhyRequest) -> Result<WhyAnswer, Refusal> {
-    match request.job.home.as_deref().map(|home| known_as(daemon, home)) {
-        Some(home) if home != daemon.host => pass(daemon, &home, user, Passed::Why(request)).await,
-        _ => daemon.batch.why(daemon, user, request.job.id),
+    if let Some(name) = request.job.home.as_deref() {
+        let home = home_of(daemon, name).await?;
+        if home != daemon.host {
+            return pass(daemon, &home, user, Passed::Why(request)).await;
+        }
     }
+    daemon.batch.why(daemon, user, request.job.id)
 }
 
-fn wait(daemon: &Rc<Daemon>, user: &str, jobs: &[JobName]) -> Result<Answer, Refusal> {
-    let homes = by_home(daemon, jobs);
+async fn wait(daemon: &Rc<Daemon>, user: &str, jobs: &[JobName]) -> Result<Answer, Refusal> {
+    let homes = by_home(daemon, jobs).await?;
     let here = homes.iter().find(|(home, _)| *home == daemon.host).map(|(_, jobs)| jobs.clone()).unwrap_or_default();
+    let elsewhere = homes.into_iter().filter(|(home, _)| *home != daemon.host).collect::<Vec<_>>();
+    for (home, jobs) in &elsewhere {
+        // Nobody waits for what is not there; a home that is silent now may be asked later.
+        match rows_of(daemon, home, user, jobs.clone()).await {
+            Err(refusal) if refusal.kind == RefusalKind::Usage => return Err(refusal),
+            Ok(_) | Err(_) => {}
+        }
+    }
     let mut wait = daemon.batch.wait(daemon, user, &here)?;
-    let elsewhere = homes.into_iter().filter(|(home, _)| *home != daemon.host);
     for (home, jobs) in elsewhere {
         wait.also(home, jobs);
     }

@@ -19,7 +19,10 @@ use crate::daemon::server::{Answer, Lines};
 use crate::link::AttemptKey;
 
 /// Opens a stream for a client. The body is the bytes; with `follow` it ends when the attempt has.
-pub async fn open(daemon: &Rc<Daemon>, user: &str, request: OutputRequest) -> Result<Answer, Refusal> {
+pub async fn open(daemon: &Rc<Daemon>, user: &str, mut request: OutputRequest) -> Result<Answer, Refusal> {
+    if let Some(home) = &mut request.job.home {
+        *home = api::home_of(daemon, home).await?;
+    }
     // The first piece says whether there is anything to be had.
     let first = any_piece(daemon, user, &request, Duration::ZERO).await?;
     let (sender, pieces) = mpsc::channel(2);
@@ -70,10 +73,9 @@ async fn any_piece(
     request: &OutputRequest,
     wait: Duration,
 ) -> Result<(Vec<u8>, bool), Refusal> {
-    let home = request.job.home.as_deref().map(|home| api::known_as(daemon, home));
-    let answer = match home {
+    let answer = match request.job.home.as_deref() {
         Some(home) if home != daemon.host => {
-            api::pass_output(daemon, &home, user, request.clone(), wait.as_millis() as u64).await?
+            api::pass_output(daemon, home, user, request.clone(), wait.as_millis() as u64).await?
         }
         _ => own_piece(daemon, user, request, wait).await?,
     };

@@ -179,8 +179,8 @@ pub struct Wait {
     ended: UnboundedReceiver<u64>,
     /// How many jobs of other homes are open.
     there: usize,
-    rows: UnboundedSender<JobRow>,
-    elsewhere: UnboundedReceiver<JobRow>,
+    rows: UnboundedSender<std::io::Result<JobRow>>,
+    elsewhere: UnboundedReceiver<std::io::Result<JobRow>>,
 }
 
 impl Wait {
@@ -194,10 +194,14 @@ impl Wait {
                     Ok(found) => {
                         for row in found.into_iter().filter(has_ended) {
                             jobs.retain(|job| job.id != row.id);
-                            if rows.send(row).is_err() {
+                            if rows.send(Ok(row)).is_err() {
                                 return;
                             }
                         }
+                    }
+                    // One was deleted meanwhile. The client sees an answer that breaks off, and asks again.
+                    Err(refusal) if refusal.kind == RefusalKind::Usage => {
+                        return drop(rows.send(Err(std::io::ErrorKind::BrokenPipe.into())));
                     }
                     Err(refusal) => tracing::info!(%home, "its jobs cannot be asked for: {}", refusal.message),
                 }
@@ -215,7 +219,7 @@ impl Lines for Wait {
             }
             if let Poll::Ready(Some(row)) = self.elsewhere.poll_recv(context) {
                 self.there -= 1;
-                return Poll::Ready(Some(Ok(json(&row).unwrap_or_default())));
+                return Poll::Ready(Some(row.map(|row| json(&row).unwrap_or_default())));
             }
             match self.ended.poll_recv(context) {
                 // Nobody tells of ends any more: there is nothing of this home to wait for.
@@ -229,7 +233,10 @@ impl Lines for Wait {
                     }
                     let row = self.daemon.batch.row(&self.daemon, &self.user, id);
                     // One that was deleted meanwhile has ended too.
-                    let row = row.unwrap_or_else(|_| JobRow { id, state: "deleted".into(), ..JobRow::default() });
+                    let row = row.unwrap_or_else(|_| {
+                        let home = self.daemon.host.clone();
+                        JobRow { id, home, state: "deleted".into(), ..JobRow::default() }
+                    });
                     return Poll::Ready(Some(Ok(json(&row).unwrap_or_default())));
                 }
             }
