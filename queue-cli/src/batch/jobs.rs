@@ -236,10 +236,12 @@ pub fn wait_for(
                     Ok(row) => row,
                     Err(failure) => return Ok(Err(failure)),
                 };
-                let is_meant = |job: &JobName| {
-                    job.id == row.id && (row.home.is_empty() || job.home.as_ref().is_none_or(|home| *home == row.home))
-                };
-                jobs.retain(|job| !is_meant(job));
+                // One that was named with its home is that of this home; the other may be another home's.
+                let is_meant = |job: &&JobName| job.id == row.id && job.home.is_none();
+                let is_named =
+                    |job: &&JobName| job.id == row.id && job.home.as_deref().is_some_and(|name| names(name, &row.home));
+                let meant = jobs.iter().find(is_named).or_else(|| jobs.iter().find(is_meant)).cloned();
+                jobs.retain(|job| Some(job) != meant.as_ref());
                 code = code.max(if is_one { exit_code(&row) } else { u8::from(exit_code(&row) != 0) });
                 if let Err(failure) = ended(&row) {
                     return Ok(Err(failure));
@@ -261,8 +263,17 @@ pub fn wait_for(
     Ok(Ending::Code(code))
 }
 
+/// Whether this is a name of the host: all of it, or its first label.
+fn names(name: &str, host: &str) -> bool {
+    [Some(host), host.split('.').next()].into_iter().flatten().any(|host| host.eq_ignore_ascii_case(name))
+}
+
 /// How a job ended, as a shell would say it; 125 where it did not end by itself.
 fn exit_code(row: &JobRow) -> u8 {
+    if row.state != "finished" {
+        // What is known of an exit is then that of an attempt before.
+        return 125;
+    }
     match (row.exit, &row.signal) {
         (Some(code), _) => code,
         (None, Some(signal)) => sys::signal::number(signal).map_or(125, |number| 128 + number as u8),
