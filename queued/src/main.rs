@@ -1,5 +1,6 @@
 //! `queued`: the daemon and, with `--role`, the processes it is made of.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -58,7 +59,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("queued: {error:#}");
+            // A full disk must not make it another end.
+            let _ = writeln!(std::io::stderr(), "queued: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -190,6 +190,8 @@ fn start_log() {
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // It would panic on a disk that is full, and what was to be done would not be.
+        .log_internal_errors(false)
         .init();
 }
 

@@ -32,6 +32,7 @@ mod streams;
 mod tee;
 mod viewers;
 
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -86,4 +87,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     }
     let listener = UnixListener::from(input);
     service::Service::new(options, listener, maker)?.run()
+}
+
+/// Says something in the daemon's log. A disk without room for it is no reason to end.
+fn complain(words: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "queue-runner: {words}");
 }

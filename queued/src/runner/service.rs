@@ -314,7 +314,7 @@ fn certified(shared: &Shared, certificate: &Certificate) {
         .and_then(|trust| Ok(tls::server_config(&trust, &shared.key, certificate, &[Kind::Client], &[])?));
     match made {
         Ok(config) => shared.set_tls_config(config),
-        Err(error) => eprintln!("queue-runner: the certificate is of no use: {error:#}"),
+        Err(error) => super::complain(format_args!("the certificate is of no use: {error:#}")),
     }
 }
 

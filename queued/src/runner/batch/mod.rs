@@ -89,7 +89,7 @@ pub fn start(shared: Arc<Shared>, desk: Desk, inbox: Inbox) -> io::Result<()> {
     std::thread::Builder::new().name("batch".into()).stack_size(STACK).spawn(move || {
         // Without it no batch job would ever be answered for again: another runner adopts them all.
         if let Err(error) = attempts.run() {
-            eprintln!("queue-runner: batch jobs are left to the next runner: {error}");
+            super::complain(format_args!("batch jobs are left to the next runner: {error}"));
             std::process::exit(1);
         }
     })?;

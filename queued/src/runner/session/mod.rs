@@ -47,7 +47,7 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
             opened.map(|(mut assignment, leader)| {
                 // The client is on its way. Should this fail, so will its release.
                 if let Err(error) = leader.assign(&mut assignment) {
-                    eprintln!("queue-runner: cannot tell a leader its job: {error}");
+                    super::complain(format_args!("cannot tell a leader its job: {error}"));
                 }
                 Session::new(shared.clone(), name, &assignment, leader, None)
             })

@@ -344,7 +344,10 @@ impl Attempts {
         let (desk, place) = (self.desk.clone(), attempt.place.clone());
         self.disks.run(move || {
             if let Err(error) = place.sync(found) {
-                eprintln!("queue-runner: cannot sync the output in {}: {error}", place.directory.display());
+                super::super::complain(format_args!(
+                    "cannot sync the output in {}: {error}",
+                    place.directory.display()
+                ));
             }
             desk.give(Order::Synced(number));
         });
@@ -400,7 +403,7 @@ impl Attempts {
         let event = EpollEvent::new(EpollFlags::EPOLLIN, number);
         if let Some(Err(error)) = leader.connection().map(|connection| self.events.add(connection, event)) {
             // To say that it is lost would have it started again elsewhere: the next runner hears its leader.
-            eprintln!("queue-runner: cannot wait for the leader of job {}: {error}", key.job_id);
+            super::super::complain(format_args!("cannot wait for the leader of job {}: {error}", key.job_id));
         }
         let mut attempt = Attempt::new(key.clone(), place, kept, Phase::Released { pid });
         attempt.leader = Some(leader);
