@@ -1,5 +1,7 @@
 //! What owners do to their jobs, and what may be done when.
 
+use std::path::Path;
+
 use queue_tests::process::PATIENCE;
 use queue_tests::wait::until;
 
@@ -132,4 +134,30 @@ fn what_may_not_be_changed_is_refused_with_the_reason() {
         (here.show(id)["name"].as_str(), here.show(id)["tags"].to_string().as_str()),
         (Some("x"), r#"["a","b"]"#)
     );
+}
+
+#[test]
+fn a_cancelled_job_gets_term_first() {
+    let here = Here::new();
+    let script = "trap 'echo tidied >>ran; exit 0' TERM; echo ready >>ran; while :; do sleep 0.05; done";
+    let id = here.script(&[], script);
+    until("it is ready", PATIENCE, || (here.text("ran") == "ready\n").then_some(()));
+    here.queue(&["cancel", &id.to_string()]).success();
+    here.wait(&[id]);
+    assert_eq!(here.text("ran"), "ready\ntidied\n");
+}
+
+#[test]
+fn a_deleted_job_is_gone_with_its_files() {
+    let here = Here::new();
+    let id = here.script(&["--mail", "none"], "echo something");
+    assert_eq!(here.wait(&[id]), 0);
+    let path = here.show(id)["stdout"].as_str().expect("a path").to_owned();
+    assert!(Path::new(&path).exists());
+    here.queue(&["delete", &id.to_string()]).success();
+    until("its files are gone", PATIENCE, || (!Path::new(&path).exists()).then_some(()));
+    let shown = here.queue(&["show", &id.to_string()]);
+    assert_eq!((shown.code(), shown.errors()), (Some(1), format!("queue: there is no job {id} of yours on redfish")));
+    // Its number is not given away again.
+    assert_eq!(here.submit(&["--", "true"]), id + 1);
 }

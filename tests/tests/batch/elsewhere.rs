@@ -118,3 +118,79 @@ fn daemons_on_both_ends_are_killed_and_the_job_ends_once() {
     cluster.start("bluefish");
     assert_eq!(wait(&cluster, &id).code(), Some(6));
 }
+
+#[test]
+fn what_runs_elsewhere_is_followed_from_home_and_from_anywhere() {
+    let cluster = Cluster::up(3);
+    let gate = cluster.shared().join("gate");
+    let script = format!("hostname; while ! test -e {}; do sleep 0.1; done; seq 3000000; exit 2", gate.display());
+    let id = submit(&cluster, &["-h", "blue*"], &script);
+    let name = format!("{id}@redfish");
+    let mut at_home = cluster.spawn("redfish", &["queue", "logs", "-f", "--stdout", &id]);
+    let mut there = cluster.spawn("onefish", &["queue", "logs", "-f", "--stdout", &name]);
+    at_home.until_it_says("bluefish\n");
+    there.until_it_says("bluefish\n");
+    assert!(at_home.runs() && there.runs());
+    let waits = cluster.spawn("onefish", &["queue", "wait", &name]);
+    let shown = cluster.queue("onefish", &["show", &name]).success().text();
+    assert!(shown.contains("running") && shown.contains("bluefish"), "{shown}");
+    std::fs::write(&gate, "").expect("ours");
+    let numbers: String = (1..=3_000_000).map(|number| format!("{number}\n")).collect();
+    let expected = format!("bluefish\n{numbers}");
+    for (which, followed) in [("at home", at_home), ("there", there)] {
+        let ended = followed.end_within(PATIENCE * 3).success();
+        assert_eq!(ended.stdout.len(), expected.len(), "{which}");
+        assert!(ended.stdout == expected.as_bytes(), "{which}");
+    }
+    assert_eq!(waits.end_within(PATIENCE * 3).code(), Some(2));
+    // And what home keeps of it is the same.
+    let kept = cluster.spawn("redfish", &["queue", "logs", &id]).end_within(PATIENCE * 3).success();
+    assert!(kept.stdout == expected.as_bytes(), "{} bytes", kept.stdout.len());
+}
+
+#[test]
+fn a_job_is_signalled_and_cancelled_from_another_host() {
+    let cluster = Cluster::up(3);
+    let log = cluster.shared().join("ran");
+    let said = |text: &str| (std::fs::read_to_string(&log).unwrap_or_default() == text).then_some(());
+    let script = format!("trap 'echo heard >>{0}' USR1; echo up >>{0}; while :; do sleep 0.1; done", log.display());
+    let name = format!("{}@redfish", submit(&cluster, &["-h", "bluefish"], &script));
+    until("it runs", PATIENCE, || said("up\n"));
+    cluster.queue("onefish", &["signal", "USR1", &name]).success();
+    until("it heard the signal", PATIENCE, || said("up\nheard\n"));
+    cluster.queue("onefish", &["cancel", "--grace", "0", &name]).success();
+    assert_eq!(cluster.queue("onefish", &["wait", &name]).code(), Some(125));
+    let shown = cluster.queue("onefish", &["show", &name]).success().text();
+    assert!(shown.contains("cancelled"), "{shown}");
+}
+
+#[test]
+fn what_no_other_host_knows_is_refused_and_nobody_waits_for_it() {
+    let cluster = Cluster::up(2);
+    let missing = "there is no job 77 of yours on bluefish";
+    for words in [["wait", "77@bluefish"], ["show", "77@bluefish"], ["logs", "77@bluefish"], ["cancel", "77@bluefish"]]
+    {
+        let ended = cluster.queue("redfish", &words);
+        assert!(ended.code() != Some(0) && ended.errors().contains(missing), "{words:?}: {}", ended.errors());
+    }
+    for words in [["wait", "7@gold"], ["show", "7@gold"], ["logs", "7@gold"], ["cancel", "7@gold"], ["why", "7@gold"]] {
+        let ended = cluster.queue("redfish", &words);
+        ended.fails(64, "queue: no host named \"gold\"; known: bluefish redfish");
+    }
+}
+
+#[test]
+fn a_job_whose_host_is_silent_says_so_and_starts_when_it_is_back() {
+    let cluster = Cluster::up(2);
+    cluster.cut("bluefish");
+    cluster.until_unavailable("redfish", "bluefish");
+    let id = submit(&cluster, &["-h", "bluefish"], "hostname");
+    let why = until("the silence is the reason", PATIENCE, || {
+        let why = cluster.queue("redfish", &["why", &id]).success().text();
+        why.contains("silent").then_some(why)
+    });
+    assert!(why.contains("bluefish"), "{why}");
+    cluster.heal("bluefish");
+    assert_eq!(wait(&cluster, &id).code(), Some(0));
+    assert_eq!(cluster.queue("redfish", &["logs", &id]).success().text(), "bluefish");
+}

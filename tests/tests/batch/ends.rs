@@ -4,6 +4,7 @@ use queue_tests::process::PATIENCE;
 use queue_tests::wait::until;
 
 use crate::here::Here;
+use crate::login::is_alive;
 
 #[test]
 fn the_end_of_a_job_is_the_end_of_who_waits_for_it() {
@@ -58,7 +59,7 @@ fn what_a_job_leaves_behind_is_ended_and_counted() {
     let row = here.show(id);
     assert_eq!(row["left_over"].as_u64(), Some(2));
     let left: i32 = here.text("left").trim().parse().expect("a pid");
-    assert!(!crate::login::is_alive(left));
+    assert!(!is_alive(left));
 }
 
 #[test]
@@ -90,4 +91,74 @@ fn ends_are_reported_unless_nobody_wants_to_know() {
     assert!(list.contains("[queue] FAILED exit 7: the-name (wait, 2) on redfish"), "{list}");
     let report = here.queue(&["mail", "1"]).success().text();
     assert!(report.contains("its last words"), "{report}");
+}
+
+#[test]
+fn a_wait_begun_before_the_end_hears_of_it() {
+    let here = Here::new();
+    here.gate("gate");
+    let id = here.script(&[], "read line <gate; exit 9");
+    let waits = here.start(&["wait", &id.to_string(), "--json"]);
+    here.until(id, "running");
+    here.open("gate");
+    let ended = waits.end();
+    assert_eq!(ended.code(), Some(9));
+    let rows: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("JSON");
+    assert_eq!((&rows[0]["id"], &rows[0]["state"]), (&id.into(), &"finished".into()));
+}
+
+#[test]
+fn a_wait_for_what_is_not_there_is_refused_and_does_not_hang() {
+    let here = Here::new();
+    here.submit(&["--", "true"]);
+    here.queue(&["wait", "17"]).fails(64, "queue: there is no job 17 of yours on redfish");
+    let ended = here.queue(&["wait", "1@gold"]);
+    ended.fails(64, "queue: no host named \"gold\"; known: redfish");
+}
+
+#[test]
+fn what_a_job_leaves_behind_is_killed_even_if_it_ignores_signals() {
+    let here = Here::new();
+    let script = "for number in 1 2 3; do sh -c 'trap \"\" TERM HUP; echo $$ >>pids; while :; do sleep 60; done' & done
+                  until [ \"$(wc -l <pids)\" = 3 ]; do sleep 0.01; done; exit 4";
+    std::fs::write(here.path("pids"), "").expect("ours");
+    let id = here.script(&[], script);
+    assert_eq!(here.wait(&[id]), 4);
+    let row = here.show(id);
+    assert!(row["left_over"].as_u64().is_some_and(|count| count >= 3), "{row}");
+    for pid in here.text("pids").lines() {
+        let pid = pid.parse().expect("a number");
+        until("a process that was left behind is gone", PATIENCE, || (!is_alive(pid)).then_some(()));
+    }
+}
+
+#[test]
+fn a_retry_waits_for_its_backoff_and_says_so() {
+    let here = Here::new();
+    let id = here.script(&["--retries", "1", "--backoff", "1h"], "exit 6");
+    let row = until("it waits for its second attempt", PATIENCE, || {
+        let row = here.show(id);
+        (row["state"] == "pending" && row["attempt"] == 1).then_some(row)
+    });
+    assert!(row["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{row}");
+    let why = here.queue(&["why", &id.to_string()]).success().text();
+    assert!(why.contains("starts"), "{why}");
+    here.queue(&["cancel", &id.to_string()]).success();
+    assert_eq!(here.wait(&[id]), 125);
+    assert_eq!(here.show(id)["state"], "cancelled");
+}
+
+#[test]
+fn a_failure_is_tried_again_and_each_attempt_has_its_output() {
+    let here = Here::new();
+    let script = "echo attempt $QUEUE_ATTEMPT; echo x >>tries; [ $(wc -l <tries) = 3 ]";
+    let id = here.script(&["--retries", "5", "--backoff", "0s"], script);
+    assert_eq!(here.wait(&[id]), 0);
+    let row = here.show(id);
+    assert_eq!((&row["state"], &row["attempt"], &row["exit"]), (&"finished".into(), &3.into(), &0.into()));
+    for attempt in ["1", "2", "3"] {
+        let logs = here.queue(&["logs", "--attempt", attempt, &id.to_string()]).success();
+        assert_eq!(logs.text(), format!("attempt {attempt}"));
+    }
+    assert_eq!(here.queue(&["logs", &id.to_string()]).success().text(), "attempt 3");
 }

@@ -17,9 +17,9 @@ pub struct Here {
 }
 
 impl Here {
-    /// With nothing in the spool.
+    /// With nothing in the spool. Letters stay here whatever mailer this machine has.
     pub fn new() -> Self {
-        Self::with("")
+        Self::with("[mail]\nsendmail = \"none\"\n")
     }
 
     /// With these settings in `queued.toml`.

@@ -1,5 +1,7 @@
 //! What jobs are given to read, and where they write.
 
+use std::fs;
+
 use crate::here::Here;
 
 #[test]
@@ -74,4 +76,52 @@ fn output_goes_to_the_files_that_were_named() {
     ]);
     assert_eq!(here.wait(&[together]), 0);
     assert_eq!(here.text("one"), "a\nb\nc\n");
+}
+
+#[test]
+fn a_file_is_read_as_it_was_when_the_job_was_submitted() {
+    let here = Here::new();
+    let bytes: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    fs::write(here.path("in"), &bytes).expect("ours");
+    let id = here.submit(&["--hold", "--stdin", "in", "--", "cat"]);
+    fs::write(here.path("in"), "something else").expect("ours");
+    here.queue(&["release", &id.to_string()]).success();
+    assert_eq!(here.wait(&[id]), 0);
+    assert!(here.output(id) == bytes);
+    // And once more, from the job before.
+    let again = here.submit(&["--stdin", &format!("@{id}"), "--", "cat"]);
+    assert_eq!(here.wait(&[again]), 0);
+    assert!(here.output(again) == bytes);
+}
+
+#[test]
+fn an_input_that_is_not_there_is_refused() {
+    let here = Here::new();
+    let said = here.queue(&["-r", "--stdin", "missing", "--", "cat"]);
+    said.fails(64, "queue: cannot read missing: no such file or directory");
+    assert_eq!(here.queue(&["list", "--parsable"]).success().text(), "");
+}
+
+#[test]
+fn without_an_input_there_is_none() {
+    let here = Here::new();
+    let id = here.script(&[], "cat; readlink /proc/self/fd/0");
+    assert_eq!(here.wait(&[id]), 0);
+    assert_eq!(here.output(id), b"/dev/null\n");
+}
+
+#[test]
+fn a_directory_is_copied_for_the_job_and_the_original_stays() {
+    let here = Here::new();
+    fs::create_dir_all(here.path("things/below")).expect("ours");
+    fs::write(here.path("things/below/one"), "first").expect("ours");
+    fs::write(here.path("alone"), "a file").expect("ours");
+    let script =
+        "cat \"$QUEUE_DATA/below/one\"; echo changed >\"$QUEUE_DATA/below/one\"; cat \"$QUEUE_DATA/below/one\"";
+    let tree = here.script(&["--data", "things"], script);
+    let file = here.script(&["--data", "alone"], "ls \"$QUEUE_DATA\"; cat \"$QUEUE_DATA/alone\"");
+    assert_eq!((here.wait(&[tree]), here.wait(&[file])), (0, 0));
+    assert_eq!(here.output(tree), b"firstchanged\n");
+    assert_eq!(here.output(file), b"alone\na file");
+    assert_eq!(here.text("things/below/one"), "first");
 }
