@@ -194,3 +194,32 @@ fn a_job_whose_host_is_silent_says_so_and_starts_when_it_is_back() {
     assert_eq!(wait(&cluster, &id).code(), Some(0));
     assert_eq!(cluster.queue("redfish", &["logs", &id]).success().text(), "bluefish");
 }
+
+/// A restartable job lives as long as its lease. The daemon that adopted one did not renew it, and the job was killed
+/// five minutes later.
+#[test]
+fn a_new_daemon_renews_the_leases_of_what_it_adopts() {
+    let cluster = Cluster::up(2);
+    let gate = cluster.shared().join("gate");
+    let script = format!("while ! test -e {}; do sleep 0.1; done", gate.display());
+    let hosts = ["redfish", "bluefish"];
+    let ids = hosts.map(|host| submit(&cluster, &["-h", host, "--restartable"], &script));
+    for id in &ids {
+        until("it runs", PATIENCE, || {
+            cluster.queue("redfish", &["list", id]).success().text().contains("running").then_some(())
+        });
+    }
+    for host in hosts {
+        cluster.kill(host, "daemon");
+        cluster.start(host);
+    }
+    for (host, id) in hosts.iter().zip(&ids) {
+        until(&format!("{host} has the lease of {id} renewed"), PATIENCE, || {
+            let log = cluster.log(host);
+            let told = |line: &str| line.contains("lease of an adopted attempt goes on") && line.contains("job=");
+            log.lines().any(told).then_some(())
+        });
+    }
+    std::fs::write(&gate, "").expect("ours");
+    ids.iter().for_each(|id| assert_eq!(wait(&cluster, id).code(), Some(0)));
+}

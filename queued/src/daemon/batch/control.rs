@@ -114,12 +114,14 @@ impl Batch {
         }
     }
 
-    /// Has the lease of an attempt renewed as long as it runs here.
-    pub fn keep_lease(&self, daemon: &Rc<Daemon>, key: AttemptKey) {
+    /// Has the lease of an attempt renewed as long as it runs here. One that was adopted may have little left of
+    /// it, or none at all: its home says which.
+    pub fn keep_lease(&self, daemon: &Rc<Daemon>, key: AttemptKey, is_adopted: bool) {
         let daemon = daemon.clone();
         tokio::task::spawn_local(async move {
+            let (mut is_first, mut pause) = (is_adopted, if is_adopted { Duration::ZERO } else { RENEWAL });
             loop {
-                tokio::time::sleep(RENEWAL).await;
+                tokio::time::sleep(pause).await;
                 let Some(uid) = daemon.batch.uid_of_attempt(&key) else { return };
                 let asked = daemon.now();
                 let request = LeaseRequest { job_id: key.job_id, attempt: key.attempt };
@@ -128,7 +130,11 @@ impl Batch {
                 } else {
                     daemon.peers.ask::<LeaseAnswer>(&daemon, &key.home, "/v1/attempts/leases", &request, RENEWAL).await
                 };
+                pause = if answer.is_ok() { RENEWAL } else { AGAIN };
                 if let Ok(LeaseAnswer { lease_ms: Some(lease_ms) }) = answer {
+                    if std::mem::take(&mut is_first) {
+                        tracing::info!(job = key.job_id, "the lease of an adopted attempt goes on");
+                    }
                     // It counts from when it was asked.
                     let spent = daemon.now().since(asked).as_millis() as u64;
                     let left_ms = lease_ms.saturating_sub(spent);
@@ -141,5 +147,7 @@ impl Batch {
 
 /// How often a lease is renewed; four times in its life.
 const RENEWAL: Duration = Duration::from_secs(60);
+/// A home that could not be asked is asked again after so long.
+const AGAIN: Duration = Duration::from_secs(5);
 /// How long a question about output may wait for some.
 const MOST_WAIT_MS: u64 = 20_000;

@@ -109,7 +109,7 @@ impl Batch {
         };
         let uid = hosted.uid;
         if hosted.has_lease {
-            self.keep_lease(daemon, key.clone());
+            self.keep_lease(daemon, key.clone(), false);
         }
         self.hosted.borrow_mut().insert(key.clone(), hosted);
         self.tell_runner(daemon, uid, ToRunner::Release(key));
@@ -207,6 +207,8 @@ impl Batch {
         let hosted =
             Hosted { key: key.clone(), uid, user: user.to_owned(), queue: queue.clone(), started_us, has_lease };
         self.hosted.borrow_mut().insert(key.clone(), hosted);
+        // The daemon before renewed its lease, if it has one.
+        self.keep_lease(daemon, key.clone(), true);
         let (key, user) = (admission_key(key), UserName::from(user));
         daemon.hosting.feed(daemon, Admitted::Adopted { key, user, queue, slot: Slot::Counted });
     }
