@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -50,14 +51,29 @@ fn raise_limits() {
     }
 }
 
+/// Whether standard error goes to /dev/null: what is said there is heard by nobody.
+pub fn is_unheard() -> bool {
+    let nowhere = std::fs::metadata("/dev/null").map(|found| found.rdev());
+    let error = std::io::stderr().as_fd().try_clone_to_owned().map(std::fs::File::from);
+    let error = error.and_then(|file| file.metadata());
+    matches!((error, nowhere), (Ok(error), Ok(nowhere)) if error.file_type().is_char_device() && error.rdev() == nowhere)
+}
+
+/// Standard error goes to `log` from now on.
+pub fn log_to(log: BorrowedFd) -> io::Result<()> {
+    // SAFETY: 2 belongs to the process, not to an owner in Rust; it stays open.
+    retry(|| unsafe { libc::dup2(log.as_raw_fd(), 2) }).map(drop)
+}
+
 /// Lets go of the caller's last descriptors: standard input and output from and to nowhere,
 /// standard error to `log`.
 pub fn let_go(log: BorrowedFd) -> io::Result<()> {
     let nowhere = nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-    for (from, number) in [(nowhere.as_fd(), 0), (nowhere.as_fd(), 1), (log, 2)] {
-        // SAFETY: 0 to 2 belong to the process, not to an owner in Rust; they stay open.
-        retry(|| unsafe { libc::dup2(from.as_raw_fd(), number) })?;
+    for number in [0, 1] {
+        // SAFETY: both belong to the process, not to an owner in Rust; they stay open.
+        retry(|| unsafe { libc::dup2(nowhere.as_raw_fd(), number) })?;
     }
+    log_to(log)?;
     if nowhere.as_raw_fd() <= 2 {
         // It is one of the three: it must survive both this function and the next exec.
         let number = std::os::fd::IntoRawFd::into_raw_fd(nowhere);

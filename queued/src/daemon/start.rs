@@ -63,6 +63,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .recursive(true)
         .create(&places.state)
         .with_context(|| format!("cannot make {}", places.state.display()))?;
+    if options.detached && sys::daemonize::is_unheard() {
+        // A runner started us: nobody but the log hears why we cannot start.
+        sys::daemonize::log_to(open_log(&places)?.as_fd())?;
+    }
     let lock = match Lock::take(&places)? {
         Taken::Ours(lock) => lock,
         Taken::Held { pid } => {
@@ -104,8 +108,9 @@ fn launch(places: &Places, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Variables that say where the user's things are.
-const KEPT_VARIABLES: [&str; 9] = [
+/// Variables that say where the user's things are, and how much the daemon before logged: one that a runner starts in
+/// its place says as much.
+const KEPT_VARIABLES: [&str; 10] = [
     "HOME",
     "USER",
     "LOGNAME",
@@ -115,7 +120,11 @@ const KEPT_VARIABLES: [&str; 9] = [
     "XDG_CONFIG_HOME",
     "XDG_RUNTIME_DIR",
     wire::places::RUNTIME_VARIABLE,
+    LOG_VARIABLE,
 ];
+
+/// How much is logged: info or debug.
+const LOG_VARIABLE: &str = "QUEUED_LOG";
 
 /// The lock on a state directory, held for life.
 struct Lock(#[allow(dead_code, reason = "held, not read")] File);
@@ -162,17 +171,20 @@ fn say_ready() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets go of the caller's pipes; what is logged from now on goes to a file of the state
-/// directory, the one before is kept as `log.old`.
+/// Lets go of the caller's pipes; what is logged from now on goes to a file of the state directory.
 fn let_go(places: &Places) -> anyhow::Result<()> {
+    sys::daemonize::let_go(open_log(places)?.as_fd())?;
+    Ok(())
+}
+
+/// The log; a large one is put aside as `log.old`.
+fn open_log(places: &Places) -> anyhow::Result<File> {
     let path = places.state.join("log");
     if fs::metadata(&path).is_ok_and(|found| found.len() > LARGE_LOG) {
         fs::rename(&path, places.state.join("log.old"))?;
     }
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-    let log = log.with_context(|| format!("cannot open {}", path.display()))?;
-    sys::daemonize::let_go(log.as_fd())?;
-    Ok(())
+    log.with_context(|| format!("cannot open {}", path.display()))
 }
 
 /// A log of this size is put aside at the next start.
@@ -180,7 +192,7 @@ const LARGE_LOG: u64 = 1 << 20;
 
 /// One line for each event on standard error.
 fn start_log() {
-    let level = match std::env::var("QUEUED_LOG").as_deref() {
+    let level = match std::env::var(LOG_VARIABLE).as_deref() {
         Ok("debug") => tracing::Level::DEBUG,
         Ok("info") => tracing::Level::INFO,
         _ => tracing::Level::WARN,
