@@ -19,7 +19,7 @@ use crate::hosted;
 use crate::query::Query;
 use crate::{Attempt, JobId, SpoolId};
 
-pub use sqlite::{SqliteReader, SqliteSpool};
+pub use sqlite::{Archive, Look, Restored, Rotation, Soundness, SqliteReader, SqliteSpool, find_archive};
 
 /// Keeps jobs and attempts. One process writes, from one thread.
 pub trait Spool: Send {
@@ -117,7 +117,7 @@ pub trait Reader: Send {
     /// The store cannot be read.
     fn owed(&self, after: u64, most: u32) -> Result<Vec<(JobId, u64)>, SpoolError>;
 
-    /// The largest id ever given to a job.
+    /// The largest id that a job has, or had before it was forgotten.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -171,6 +171,14 @@ pub enum Change {
     },
     /// Forget a job that does not run.
     Delete(JobId),
+    /// Forget those of these jobs that are still as they were seen.
+    Forget(Vec<Ended>),
+    /// A look for what no job refers to begins.
+    Look,
+    /// The look has found that no job refers to these: forget what is still so.
+    Sweep(Unused),
+    /// Jobs are moved into an archive from now on; none: no more.
+    Rotation(Option<Rotation>),
     /// A sink took the report of this attempt, or refused it for good.
     Reported {
         /// Which job.
@@ -230,12 +238,44 @@ pub enum Outcome {
         /// The newest attempt.
         attempts: u64,
     },
+    /// These jobs are forgotten: whose each was, and its newest attempt.
+    Forgotten {
+        /// In their order.
+        jobs: Vec<(JobId, String, u64)>,
+    },
+    /// The look may begin.
+    LookBegun {
+        /// Whether jobs were forgotten since the last.
+        worthwhile: bool,
+    },
     /// Noted.
     Noted,
     /// Not allowed, in words that follow nothing: `job 17 is held; only a release lets it start`.
     Refused(String),
     /// A change before it in its unit was not allowed.
     Skipped,
+}
+
+/// A job that has ended, as it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Which job.
+    pub job: JobId,
+    /// Its newest attempt; 0 before the first.
+    pub attempt: u64,
+    /// When it ended, microseconds since 1970.
+    pub ended_us: i64,
+}
+
+/// Rows that no job refers to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unused {
+    /// What jobs had in common.
+    pub commons: Vec<i64>,
+    /// Submissions.
+    pub submissions: Vec<i64>,
+    /// Lanes.
+    pub lanes: Vec<i64>,
 }
 
 /// A submission of many jobs at once.
@@ -369,4 +409,7 @@ pub enum SpoolError {
     /// It is damaged or cannot be reached; nothing further may be promised.
     #[error("the spool failed: {0}")]
     Failed(String),
+    /// What was asked for besides cannot be done, in a sentence; the spool itself is as it was.
+    #[error("{0}")]
+    Refused(String),
 }

@@ -2,5 +2,8 @@
 //! another reader, or after it was opened anew.
 
 mod changes;
+mod copies;
+mod forgetting;
+mod golden;
 mod samples;
 mod submissions;

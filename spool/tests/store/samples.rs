@@ -43,9 +43,15 @@ fn open(directory: PathBuf) -> Place1 {
 
 impl Place1 {
     /// The same store in the next life of the process.
-    pub fn reopened(mut self) -> Self {
+    pub fn reopened(self) -> Self {
+        self.reopened_with(|| {})
+    }
+
+    /// The same after something was done to its files while nobody had them open.
+    pub fn reopened_with(mut self, between: impl FnOnce()) -> Self {
         let directory = std::mem::take(&mut self.directory);
         drop(self);
+        between();
         open(directory)
     }
 

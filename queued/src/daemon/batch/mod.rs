@@ -126,6 +126,6 @@ fn failed(message: impl Into<String>) -> Refusal {
 fn spool_failed(error: &SpoolError) -> Refusal {
     match error {
         SpoolError::Full(_) => Refusal { kind: RefusalKind::Full, message: format!("{error}; try again later") },
-        SpoolError::Failed(_) => failed(error.to_string()),
+        SpoolError::Failed(_) | SpoolError::Refused(_) => failed(error.to_string()),
     }
 }

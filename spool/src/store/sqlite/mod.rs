@@ -3,10 +3,15 @@
 //! Nobody in the process opens the file but SQLite: closing any other descriptor of it would drop the locks of
 //! the whole process.
 
+mod archive;
+mod backup;
+mod check;
+mod expiry;
 mod hosted;
 mod job;
 mod pages;
 mod read;
+mod restored;
 mod schema;
 mod status;
 mod step;
@@ -14,14 +19,17 @@ mod submit;
 
 use std::path::{Path, PathBuf};
 
-use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use super::{Change, Outcome, Reader, Spool, SpoolError, Which};
 use crate::SpoolId;
 
+pub use archive::{Archive, Rotation, find_archive};
+pub use check::Soundness;
+pub use expiry::Look;
 pub use read::SqliteReader;
+pub use restored::Restored;
 
 /// The writer of a spool file.
 pub struct SqliteSpool {
@@ -29,6 +37,8 @@ pub struct SqliteSpool {
     path: PathBuf,
     id: SpoolId,
     tally: status::Tally,
+    lately: expiry::Lately,
+    restored: Option<Restored>,
 }
 
 impl SqliteSpool {
@@ -37,8 +47,14 @@ impl SqliteSpool {
     /// # Errors
     /// It cannot be opened, is damaged, or another program's.
     pub fn open(path: &Path) -> Result<Self, SpoolError> {
-        let connection = Connection::open(path).map_err(failed)?;
+        restored::clear_log(path)?;
+        let mut connection = Connection::open(path).map_err(failed)?;
         configure(&connection)?;
+        if schema::Kind::of(&connection)? == Some(schema::Kind::Archive) {
+            return Err(SpoolError::Failed("it is an archive of jobs that have ended, to be read by --archive".into()));
+        }
+        schema::prepare(&connection)?;
+        let restored = restored::adopt(&mut connection)?;
         // The data is the users': their environments are in it.
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(failed)?;
@@ -47,10 +63,10 @@ impl SqliteSpool {
         }
         connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
-        schema::prepare(&connection)?;
         let id = identity(&connection)?;
         let tally = status::Tally::stored(&connection)?;
-        Ok(Self { connection, path: path.to_owned(), id, tally })
+        let lately = expiry::Lately::new();
+        Ok(Self { connection, path: path.to_owned(), id, tally, lately, restored })
     }
 
     /// One more reader of the same file.
@@ -58,10 +74,12 @@ impl SqliteSpool {
     /// # Errors
     /// It cannot be opened.
     pub fn reader(&self) -> Result<SqliteReader, SpoolError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
-        configure(&connection)?;
-        Ok(SqliteReader::new(connection, self.id))
+        SqliteReader::open(&self.path, self.id)
+    }
+
+    /// What was done when it was opened, if it had been put in place from a copy.
+    pub fn restored(&self) -> Option<Restored> {
+        self.restored
     }
 }
 
@@ -78,8 +96,11 @@ impl Spool for SqliteSpool {
             let mut refused = false;
             let mut results = Vec::with_capacity(unit.len());
             for change in unit {
-                let outcome =
-                    if refused { Outcome::Skipped } else { apply(&transaction, &mut tally, self.id, change)? };
+                let outcome = if refused {
+                    Outcome::Skipped
+                } else {
+                    apply(&transaction, &mut tally, &mut self.lately, self.id, change)?
+                };
                 refused |= matches!(outcome, Outcome::Refused(_) | Outcome::Later);
                 results.push(outcome);
             }
@@ -97,11 +118,12 @@ impl Spool for SqliteSpool {
 fn apply(
     connection: &Connection,
     tally: &mut status::Tally,
+    lately: &mut expiry::Lately,
     own: SpoolId,
     change: &Change,
 ) -> Result<Outcome, SpoolError> {
     match change {
-        Change::Submit(submission) => submit::submit(connection, tally, submission),
+        Change::Submit(submission) => submit::submit(connection, tally, lately, submission),
         Change::Step(change) => step::step(connection, tally, change),
         Change::Host { home, job, attempt, user, at_ms, event } => {
             let place = hosted::Place { home, job: *job, attempt: *attempt, user, at_ms: *at_ms };
@@ -109,7 +131,17 @@ fn apply(
         }
         Change::Booted { boot } => hosted::booted(connection, own, boot),
         Change::Update { job, updates } => step::update(connection, *job, updates),
-        Change::Delete(job) => step::delete(connection, tally, *job),
+        Change::Delete(job) => {
+            lately.forgets();
+            step::delete(connection, tally, *job)
+        }
+        Change::Forget(jobs) => {
+            lately.forgets();
+            expiry::forget(connection, tally, jobs)
+        }
+        Change::Look => Ok(lately.begin()),
+        Change::Sweep(unused) => lately.sweep(connection, unused),
+        Change::Rotation(rotation) => archive::note(connection, rotation.as_ref()).map(|()| Outcome::Noted),
         Change::Reported { job, outcome } => step::reported(connection, *job, outcome),
     }
 }
@@ -132,9 +164,7 @@ fn identity(connection: &Connection) -> Result<SpoolId, SpoolError> {
     if let Some(text) = stored {
         return text.parse().map_err(|error| SpoolError::Failed(format!("its identity is damaged: {error}")));
     }
-    let mut random = [0; 16];
-    SystemRandom::new().fill(&mut random).map_err(|_| SpoolError::Failed("the kernel gives no random bytes".into()))?;
-    let id = SpoolId::new(random);
+    let id = restored::new_id()?;
     connection.execute("INSERT INTO meta VALUES ('spool', ?)", [id.to_string()]).map_err(failed)?;
     Ok(id)
 }

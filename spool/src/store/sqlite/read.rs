@@ -1,28 +1,41 @@
 //! Reading a spool file, beside its writer. No read outlives its call, so that the log can be checkpointed.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use wire::ByteString;
 use wire::batch::{JobRow, StatusAnswer, Wishes};
 use wire::identity::Certificate;
 use wire::job::Job;
 
-use super::{Reader, SpoolError, Which, failed, hosted, job, pages, parsed, status};
+use super::{Reader, SpoolError, Which, configure, failed, hosted, job, pages, parsed, restored, status};
 use crate::store::{Brief, Description, InHand};
 use crate::{JobId, SpoolId};
 
 /// A reader of a spool file.
 pub struct SqliteReader {
-    connection: Connection,
-    own: SpoolId,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) own: SpoolId,
     /// The common parts that were read last.
     commons: RefCell<Vec<(i64, Job)>>,
 }
 
 impl SqliteReader {
-    pub(super) fn new(connection: Connection, own: SpoolId) -> Self {
-        Self { connection, own, commons: RefCell::default() }
+    pub(super) fn open(path: &Path, own: SpoolId) -> Result<Self, SpoolError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        configure(&connection)?;
+        Ok(Self { connection, path: path.to_owned(), own, commons: RefCell::default() })
+    }
+
+    /// A reader of the same file, for something that takes long.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn another(&self) -> Result<Self, SpoolError> {
+        Self::open(&self.path, self.own)
     }
 
     /// A common part.
@@ -179,9 +192,7 @@ impl Reader for SqliteReader {
     }
 
     fn last_id(&self) -> Result<u64, SpoolError> {
-        let last: Option<i64> =
-            self.connection.query_row("SELECT max(id) FROM jobs", [], |row| row.get(0)).map_err(failed)?;
-        Ok(last.unwrap_or(0) as u64)
+        restored::last_id(&self.connection)
     }
 }
 

@@ -1,5 +1,9 @@
 //! The tables, and how a file with older ones is brought up to date.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use rusqlite::Connection;
 
 use super::SpoolError;
@@ -7,27 +11,122 @@ use super::failed;
 
 /// "queu" in ASCII, so that `file` and an administrator can tell what it is.
 const APPLICATION: i64 = 0x7175_6575;
-/// The newest version of the tables; raised with each release that changes them.
-const VERSION: i64 = 1;
+/// "quec": a copy of a spool.
+const COPY: i64 = 0x7175_6563;
+/// "quea": an archive of jobs that have ended.
+const ARCHIVE: i64 = 0x7175_6561;
+/// The version of the tables below; raised with each release that changes them.
+const VERSION: i64 = 1 + STEPS.len() as i64;
+/// What brings a file of version 1 to 2, of 2 to 3 and so on: statements of SQL. The tables below are those of the
+/// newest version. One that was released is never changed again, and leaves a file in `tests/golden`.
+const STEPS: [&str; 0] = [];
 
-/// Makes the tables, or checks that they are ours.
+/// Makes the tables, or brings older ones up to date.
 pub fn prepare(connection: &Connection) -> Result<(), SpoolError> {
-    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
-    let (application, version) = (number("application_id")?, number("user_version")?);
-    match (application, version) {
-        (0, 0) => {
-            let made = format!(
-                "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
-            );
-            connection.execute_batch(&made).map_err(failed)
+    if (number(connection, "application_id")?, number(connection, "user_version")?) == (0, 0) {
+        let made = format!(
+            "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
+        );
+        return connection.execute_batch(&made).map_err(failed);
+    }
+    let version = known_version(connection)?;
+    bring_up(connection, version, &STEPS)
+}
+
+/// What a file that is ours is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Somebody's spool.
+    Spool,
+    /// A copy of one, which becomes another one when it is put in its place.
+    Copy,
+    /// Jobs that have ended.
+    Archive,
+}
+
+impl Kind {
+    /// What the database says of itself.
+    pub fn of(connection: &Connection) -> Result<Option<Self>, SpoolError> {
+        number(connection, "application_id").map(Self::numbered)
+    }
+
+    /// What a file says that nobody has open: its first bytes. None: it is not there, or something else.
+    pub fn of_file(path: &Path) -> Option<Self> {
+        let mut header = [0; HEADER];
+        File::open(path).and_then(|mut file| file.read_exact(&mut header)).ok()?;
+        let number = header.get(APPLICATION_AT..APPLICATION_AT + 4)?.try_into().ok()?;
+        Self::numbered(i64::from(u32::from_be_bytes(number)))
+    }
+
+    fn numbered(number: i64) -> Option<Self> {
+        match number {
+            APPLICATION => Some(Self::Spool),
+            COPY => Some(Self::Copy),
+            ARCHIVE => Some(Self::Archive),
+            _ => None,
         }
-        (APPLICATION, VERSION) => Ok(()),
-        (APPLICATION, newer) => Err(SpoolError::Failed(format!(
+    }
+
+    /// Has the database say so.
+    pub fn mark(self, connection: &Connection) -> Result<(), SpoolError> {
+        let number = match self {
+            Self::Spool => APPLICATION,
+            Self::Copy => COPY,
+            Self::Archive => ARCHIVE,
+        };
+        connection.pragma_update(None, "application_id", number).map_err(failed)
+    }
+}
+
+/// Bytes before the first table in a file of SQLite's, and where in them the application's number is.
+const HEADER: usize = 100;
+const APPLICATION_AT: usize = 68;
+
+/// Checks that a file is ours, and one that can be read as it is.
+pub fn check(connection: &Connection) -> Result<(), SpoolError> {
+    match known_version(connection)? {
+        VERSION => Ok(()),
+        older => Err(SpoolError::Failed(format!(
+            "it was written by an older queue (version {older} of its tables, not {VERSION}): put it in place as a \
+             spool of its own, and it is brought up to date"
+        ))),
+    }
+}
+
+/// The version of the tables of a file that is ours.
+fn known_version(connection: &Connection) -> Result<i64, SpoolError> {
+    match (number(connection, "application_id")?, number(connection, "user_version")?) {
+        (APPLICATION | COPY | ARCHIVE, version @ 1..=VERSION) => Ok(version),
+        (APPLICATION | COPY | ARCHIVE, newer) => Err(SpoolError::Failed(format!(
             "it was written by a newer queue (version {newer} of its tables; this one knows {VERSION}): \
              install that again, or move the spool away"
         ))),
         _ => Err(SpoolError::Failed("the file is a database of another program".to_owned())),
     }
+}
+
+/// Takes the steps from `version` on, all of them or none.
+fn bring_up(connection: &Connection, version: i64, steps: &[&str]) -> Result<(), SpoolError> {
+    let left = steps.iter().skip(version as usize - 1);
+    let mut script = String::from("BEGIN IMMEDIATE;");
+    for step in left.clone() {
+        script.push_str(step);
+        script.push(';');
+    }
+    if left.len() == 0 {
+        return Ok(());
+    }
+    script.push_str(&format!("PRAGMA user_version = {}; COMMIT;", version + left.len() as i64));
+    let taken = connection.execute_batch(&script);
+    taken.map_err(|error| {
+        // The statement that failed may have left the transaction open.
+        let _ = connection.execute_batch("ROLLBACK");
+        failed(error)
+    })
+}
+
+fn number(connection: &Connection, name: &str) -> Result<i64, SpoolError> {
+    connection.pragma_query_value(None, name, |row| row.get(0)).map_err(failed)
 }
 
 const TABLES: &str = "
@@ -69,3 +168,42 @@ CREATE TABLE attempts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempts_open ON attempts (home, job) WHERE open = 1;
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(connection: &Connection) -> i64 {
+        number(connection, "user_version").expect("a number")
+    }
+
+    #[test]
+    fn steps_are_taken_in_order_from_where_a_file_stands_and_all_or_none() {
+        let connection = Connection::open_in_memory().expect("memory");
+        prepare(&connection).expect("new tables");
+        connection.pragma_update(None, "user_version", 1).expect("writable");
+        let steps = ["CREATE TABLE one (a)", "ALTER TABLE one ADD COLUMN b", "ALTER TABLE one ADD COLUMN c"];
+        bring_up(&connection, 1, &steps[..2]).expect("two steps");
+        assert_eq!(version(&connection), 3);
+        bring_up(&connection, 3, &steps).expect("the third");
+        assert_eq!(version(&connection), 4);
+        connection.execute("INSERT INTO one (a, b, c) VALUES (1, 2, 3)", []).expect("all columns");
+        bring_up(&connection, 4, &steps).expect("nothing is left to do");
+        let broken = [&steps[..], &["ALTER TABLE one ADD COLUMN d", "no SQL"]].concat();
+        assert!(bring_up(&connection, 4, &broken).is_err());
+        assert_eq!(version(&connection), 4);
+        assert!(connection.execute("UPDATE one SET d = 1", []).is_err(), "the step before was taken back");
+    }
+
+    #[test]
+    fn what_is_newer_or_not_ours_is_refused_with_the_reason() {
+        let connection = Connection::open_in_memory().expect("memory");
+        prepare(&connection).expect("new tables");
+        connection.pragma_update(None, "user_version", VERSION + 1).expect("writable");
+        let newer = prepare(&connection).expect_err("newer").to_string();
+        assert!(newer.contains(&format!("version {} of its tables", VERSION + 1)), "{newer}");
+        connection.pragma_update(None, "application_id", 7).expect("writable");
+        assert!(prepare(&connection).is_err_and(|error| error.to_string().contains("another program")));
+        assert!(check(&connection).is_err());
+    }
+}

@@ -5,7 +5,7 @@ use wire::batch::Update;
 use wire::session::{End, Outcome as Ending};
 
 use super::status::Tally;
-use super::{Outcome, SpoolError, failed, job, json};
+use super::{Outcome, SpoolError, failed, job, json, restored};
 use crate::home::{Event, Report, State, Step};
 use crate::store::StepChange;
 use crate::{Attempt, JobId};
@@ -116,6 +116,7 @@ pub fn delete(connection: &Connection, tally: &mut Tally, id: JobId) -> Result<O
         return Ok(Outcome::Refused(format!("the report of job {id} is not delivered yet; try again in a moment")));
     }
     tally.leaves(state.word());
+    restored::keep_number(connection, id)?;
     connection
         .prepare_cached("DELETE FROM jobs WHERE id = ?")
         .and_then(|mut statement| statement.execute([id.number() as i64]))

@@ -7,13 +7,19 @@ use rusqlite::{Connection, OptionalExtension, params};
 use wire::batch::{Batch, Update};
 use wire::job::{Job, command_line};
 
+use super::expiry::Lately;
 use super::status::Tally;
 use super::{Outcome, SpoolError, failed, json, parsed, step};
 use crate::JobId;
 use crate::home::{Record, Starts};
 use crate::store::{NewJob, Submission};
 
-pub fn submit(connection: &Connection, tally: &mut Tally, submission: &Submission) -> Result<Outcome, SpoolError> {
+pub fn submit(
+    connection: &Connection,
+    tally: &mut Tally,
+    lately: &mut Lately,
+    submission: &Submission,
+) -> Result<Outcome, SpoolError> {
     let known: Option<String> = connection
         .prepare_cached("SELECT ids FROM submissions WHERE user = ? AND key = ?")
         .and_then(|mut statement| {
@@ -37,6 +43,7 @@ pub fn submit(connection: &Connection, tally: &mut Tally, submission: &Submissio
             None => {
                 let lane = lane(connection, &submission.user, common)?;
                 lanes.insert(job.common, lane);
+                lately.uses(*common_id, lane);
                 lane
             }
         };
