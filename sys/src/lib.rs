@@ -10,6 +10,7 @@
 //! | [`credentials`] | who is at the other end, who am I, becoming somebody else for good |
 //! | [`daemonize`] | forgetting whoever started the daemon |
 //! | [`descriptors`] | pipes, and descriptors that travel over sockets |
+//! | [`disk`] | the file system that a path is on |
 //! | [`host`] | name, processors, load, time since boot |
 //! | [`limits`] | resource limits, umask, niceness, room for arguments |
 //! | [`memory`] | how the allocator behaves, how much a process uses |
@@ -29,6 +30,7 @@
 pub mod credentials;
 pub mod daemonize;
 pub mod descriptors;
+pub mod disk;
 pub mod host;
 pub mod limits;
 pub mod memory;
