@@ -41,6 +41,22 @@ impl Daemon {
         Self { socket: places::daemon_socket(&runtime), runtime }
     }
 
+    /// The one whose sockets are in this directory.
+    #[cfg(test)]
+    pub fn at(runtime: &Path) -> Self {
+        Self { socket: places::daemon_socket(runtime), runtime: runtime.to_owned() }
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The name that a daemon has written down for this host.
+    pub fn host_written(&self) -> Option<String> {
+        std::fs::read_to_string(places::host_file(&self.runtime)).ok().map(|name| name.trim().to_owned())
+    }
+
     /// The directory of its sockets.
     pub fn runtime(&self) -> &Path {
         &self.runtime
@@ -74,6 +90,22 @@ impl Daemon {
                 Err(error) if tries == 0 || matches!(error, HttpError::Silent) => return Err(self.said(&error)),
                 Err(_) => std::thread::sleep(SUCCESSION),
             }
+        }
+    }
+
+    /// The answer of a daemon that is there already; `None`: there is none, and none is started for this.
+    pub fn answer_of_running(&self, path: &str, patience: Duration) -> Result<Option<Vec<u8>>, Failure> {
+        let stream = match dial(&self.socket, Instant::now() + SILENCE) {
+            Err(error) if is_absent(&error) => return Ok(None),
+            other => other.map_err(|error| self.unreachable(&error))?,
+        };
+        self.check(&stream)?;
+        let deadline = Instant::now() + patience;
+        let whole = |mut exchange: Exchange| Ok((exchange.status(deadline)?, exchange.whole(deadline)?));
+        match Exchange::send(stream, "GET", path, b"", SILENCE).and_then(whole) {
+            Ok((200, body)) => Ok(Some(body)),
+            Ok((status, body)) => Err(refused(status, &body)),
+            Err(error) => Err(self.said(&error)),
         }
     }
 
@@ -165,7 +197,7 @@ impl Daemon {
 
 /// Whether `runtime` was given to the service user `uid` by root: it lies in a directory in which
 /// only root can have made it.
-fn is_installed(runtime: &Path, uid: u32) -> bool {
+pub fn is_installed(runtime: &Path, uid: u32) -> bool {
     let metadata = |path: &Path| std::fs::symlink_metadata(path).ok();
     let (Some(own), Some(parent)) = (metadata(runtime), runtime.parent().and_then(metadata)) else {
         return false;
@@ -213,7 +245,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// `queued` beside this very program, else from PATH.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let beside = env::current_exe().ok().map(|own| own.with_file_name(DAEMON));
     beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(DAEMON))
 }

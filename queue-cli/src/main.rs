@@ -13,6 +13,7 @@ mod cluster;
 mod connection;
 mod daemon;
 mod description;
+mod doctor;
 mod end;
 mod environment;
 mod escape;
@@ -46,6 +47,7 @@ mod voucher;
 mod waiting;
 
 use arguments::Invocation;
+use arguments::keeping::Keeping;
 use daemon::Daemon;
 use end::Ending;
 use failure::Failure;
@@ -66,6 +68,9 @@ fn carry_out(invocation: Invocation) -> Result<Ending, Failure> {
         Invocation::Submit(submit) => return batch::submit(&submit),
         Invocation::Jobs(command) => return batch::run_command(&command),
         Invocation::Mail { which, delete } => batch::read_mail(which.as_ref(), delete)?,
+        Invocation::Keeping(Keeping::Backup { path }) => batch::keeping::backup(path.as_deref())?,
+        Invocation::Keeping(Keeping::Rotate { path, prune }) => batch::keeping::rotate(path.as_deref(), prune)?,
+        Invocation::Keeping(Keeping::Doctor { json, verbose }) => return doctor::run(json, verbose),
         Invocation::Keepalive(action) => keepalive::run(action)?,
         Invocation::Attach { job, view } => return attach::run(job, view),
         Invocation::Sessions(listing) => sessions::run(&Daemon::of_user(), &listing)?,

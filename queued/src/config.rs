@@ -12,8 +12,10 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use wire::places;
 
+pub mod keep;
 pub mod mail;
 
+use keep::Keep;
 use mail::MailSettings;
 
 /// The directories and files of one daemon.
@@ -109,6 +111,8 @@ pub struct Settings {
     pub starter: Option<PathBuf>,
     /// The file with the cluster's authority, in system mode.
     pub authority: Option<PathBuf>,
+    /// How long jobs that have ended stay in the spool: `"30d"`, or `"forever"`, as without it.
+    pub keep: Option<Keep>,
     /// How reports are mailed.
     pub mail: Option<MailSettings>,
 }
@@ -224,6 +228,7 @@ impl Settings {
         self.linger = own.linger.or(self.linger.take());
         self.starter = own.starter.or(self.starter.take());
         self.authority = own.authority.or(self.authority.take());
+        self.keep = own.keep.or(self.keep.take());
         self.mail = own.mail.or(self.mail.take());
     }
 

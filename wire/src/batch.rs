@@ -167,6 +167,9 @@ pub struct ListRequest {
     pub after: u64,
     /// At most so many; 0: as many as the daemon likes to give at once.
     pub most: u32,
+    /// Out of this archive or copy of a spool on the caller's host, by its absolute path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ByteString>,
 }
 
 /// Answer to [`ListRequest`].

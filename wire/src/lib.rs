@@ -12,6 +12,7 @@ pub mod byte_string;
 pub mod exchange;
 pub mod identity;
 pub mod job;
+pub mod keeping;
 pub mod link;
 pub mod news;
 pub mod places;

@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use wire::api::JobName;
 use wire::batch::{Change, MailWish, OutputStream, Update};
 
+use super::keeping::{archive, archive_of};
 use super::surface::plain;
 use super::{Run, checked_host, job_name};
 use crate::failure::Failure;
@@ -102,6 +103,8 @@ pub struct Meant {
     pub all: bool,
     /// `-`: ids are read from standard input.
     pub input: bool,
+    /// `--archive`: jobs that are in this file.
+    pub archive: Option<PathBuf>,
 }
 
 /// A command about jobs.
@@ -324,10 +327,10 @@ pub fn commands() -> Vec<Command> {
     let listing =
         |name: &'static str, about: &'static str| plain(Command::new(name).about(about).args(shown()).arg(jobs()));
     vec![
-        listing("list", "Show jobs"),
-        listing("query", "Show the jobs for which something is true: state=finished exit!=0 tag=night"),
-        listing("history", "Show jobs that have ended"),
-        listing("show", "Show everything about a job"),
+        listing("list", "Show jobs").arg(archive()),
+        listing("query", "Show the jobs for which something is true: state=finished exit!=0 tag=night").arg(archive()),
+        listing("history", "Show jobs that have ended").arg(archive()),
+        listing("show", "Show everything about a job").arg(archive()),
         plain(
             Command::new("status")
                 .about("Count the jobs of this home")
@@ -513,7 +516,7 @@ fn shown(matches: &ArgMatches) -> Shown {
 
 fn meant(matches: &ArgMatches, besides: &str) -> Result<Meant, Failure> {
     let words = matches.get_many::<String>("jobs").unwrap_or_default().cloned().collect();
-    of_words(words, besides)
+    Ok(Meant { archive: archive_of(matches), ..of_words(words, besides)? })
 }
 
 /// Only names of jobs.

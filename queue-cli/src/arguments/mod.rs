@@ -7,6 +7,7 @@
 
 pub mod batch;
 mod explain;
+pub mod keeping;
 mod qsh;
 mod surface;
 
@@ -40,6 +41,8 @@ pub enum Invocation {
         /// They are to be deleted.
         delete: bool,
     },
+    /// `queue backup`, `queue rotate`, `queue doctor`.
+    Keeping(keeping::Keeping),
     /// `queue keepalive`.
     Keepalive(crate::keepalive::Action),
     /// `queue hosts`.
@@ -146,6 +149,9 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Failure> {
             }))
         }
         Some(("submit", submit)) => read_submit(submit).map(|submit| Invocation::Submit(Box::new(submit))),
+        Some((name, command)) if let Some(command) = keeping::read_command(name, command) => {
+            Ok(Invocation::Keeping(command))
+        }
         Some((name, command)) if let Some(command) = batch::read_command(name, command)? => {
             Ok(Invocation::Jobs(command))
         }

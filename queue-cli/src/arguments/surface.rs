@@ -16,6 +16,7 @@ pub fn command() -> Command {
              queue list|query|show|status|why|wait|logs|history ...\n       \
              queue cancel|hold|release|update|resubmit|signal|give-up|delete ...\n       \
              queue mail [N...]\n       queue keepalive install|remove|print\n       queue attach [--view] [JOB]\n       \
+             queue backup [PATH]\n       queue rotate [--prune] [PATH]\n       queue doctor [--json] [--verbose]\n       \
              queue sessions [--json] [--utc]\n       queue hosts [--json] [--utc]\n       \
              queue cluster init [--listen ADDRESS[:PORT]]",
         )
@@ -112,6 +113,7 @@ pub fn command() -> Command {
                 ]),
         ))
         .subcommands(super::batch::commands())
+        .subcommands(super::keeping::commands())
         .subcommand(plain(Command::new("mail").about("Read the reports that no mailer took").args([
             Arg::new("number").value_name("N").num_args(0..).help("These; without any, a list"),
             flag("all").help("All of them"),

@@ -71,14 +71,25 @@ fn select(meant: &Meant) -> Result<Select, Failure> {
     Ok(Select { jobs, query: meant.query.clone(), all_users: false })
 }
 
-fn ask<T: serde::de::DeserializeOwned>(
+/// Asks the daemon something short.
+pub fn ask<T: serde::de::DeserializeOwned>(
     daemon: &Daemon,
     path: &str,
     request: &impl serde::Serialize,
 ) -> Result<T, Failure> {
+    ask_for(daemon, path, request, PATIENCE)
+}
+
+/// Asks the daemon something that may take so long.
+pub fn ask_for<T: serde::de::DeserializeOwned>(
+    daemon: &Daemon,
+    path: &str,
+    request: &impl serde::Serialize,
+    patience: Duration,
+) -> Result<T, Failure> {
     let body =
         serde_json::to_vec(request).map_err(|error| Failure::own(format!("cannot write the request: {error}")))?;
-    understood(&daemon.answer("POST", path, &body, PATIENCE)?)
+    understood(&daemon.answer("POST", path, &body, patience)?)
 }
 
 fn understood<T: serde::de::DeserializeOwned>(answer: &[u8]) -> Result<T, Failure> {
@@ -93,7 +104,10 @@ fn each(
     mut see: impl FnMut(&JobRow) -> Result<Flow, Failure>,
 ) -> Result<Vec<(JobName, String)>, Failure> {
     let select = select(meant)?;
-    let mut request = ListRequest { select, after: 0, most: FIRST_PAGE };
+    let archive = meant.archive.as_deref().map(std::path::absolute).transpose();
+    let archive = archive.map_err(|error| Failure::own(format!("cannot find the archive: {}", words(&error))))?;
+    let archive = archive.map(|archive| archive.into_os_string().into());
+    let mut request = ListRequest { select, after: 0, most: FIRST_PAGE, archive };
     loop {
         let page: ListAnswer = ask(daemon, "/v1/jobs/list", &request)?;
         for row in &page.jobs {

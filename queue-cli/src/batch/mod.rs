@@ -2,9 +2,10 @@
 
 mod contents;
 mod jobs;
+pub mod keeping;
 mod mail;
 mod submit;
 
-pub use jobs::run as run_command;
+pub use jobs::{ask, run as run_command};
 pub use mail::run as read_mail;
 pub use submit::run as submit;

@@ -21,6 +21,7 @@ use wire::places;
 use crate::account;
 use crate::failure::{Failure, words};
 use crate::listing;
+pub use programs::find;
 
 /// What is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod attachments;
 mod authority;
 mod batch;
 pub mod cluster;
+mod doctor;
 mod hosting;
 mod ids;
 mod load;

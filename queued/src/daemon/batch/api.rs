@@ -15,7 +15,7 @@ use wire::batch::{
     WhyAnswer, WhyRequest,
 };
 
-use super::{failed, follow};
+use super::{failed, follow, keeping};
 use crate::core::choose;
 use crate::daemon::peers::Refused;
 use crate::daemon::server::{Answer, json, read, respond};
@@ -50,8 +50,19 @@ pub async fn answer(
     let user = daemon.user_of(uid);
     let answered = match (method, path) {
         (&Method::POST, "/v1/jobs") => daemon.batch.submit(daemon, uid, body).await.and_then(|done| json(&done)),
-        (&Method::POST, "/v1/jobs/list") => match read(body, MOST).await {
+        (&Method::POST, "/v1/jobs/list") => match read::<ListRequest>(body, MOST).await {
+            Ok(request) if request.archive.is_some() => {
+                daemon.batch.archived(daemon, uid, request).await.and_then(|page| json(&page))
+            }
             Ok(request) => list(daemon, &user, request).await.and_then(|page| json(&page)),
+            Err(refusal) => Err(refusal),
+        },
+        (&Method::POST, "/v1/jobs/backup") => match read(body, MOST_SMALL).await {
+            Ok(request) => keeping::backup(daemon, uid, &request).await.and_then(|done| json(&done)),
+            Err(refusal) => Err(refusal),
+        },
+        (&Method::POST, "/v1/jobs/rotate") => match read(body, MOST_SMALL).await {
+            Ok(request) => keeping::rotate(daemon, uid, request).await.and_then(|done| json(&done)),
             Err(refusal) => Err(refusal),
         },
         (&Method::POST, "/v1/jobs/change") => match read(body, MOST).await {
@@ -63,6 +74,10 @@ pub async fn answer(
             Err(refusal) => Err(refusal),
         },
         (&Method::GET, "/v1/status") => daemon.batch.status(daemon).await.and_then(|status| json(&status)),
+        (&Method::GET, "/v1/jobs/doctor") => match daemon.must_serve(uid) {
+            Ok(()) => json(&crate::daemon::doctor::look(daemon, uid).await),
+            Err(refusal) => Err(refusal),
+        },
         (&Method::GET, "/v1/jobs/places") => json(&places(daemon, &user)),
         (&Method::POST, "/v1/jobs/wait") => match read::<WaitRequest>(body, MOST).await {
             Ok(request) => match wait(daemon, &user, &request.jobs).await {

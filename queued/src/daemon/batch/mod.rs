@@ -11,6 +11,7 @@ mod delivery;
 mod doubts;
 mod follow;
 mod host;
+mod keeping;
 mod line;
 mod lists;
 mod output;
@@ -46,6 +47,7 @@ pub struct Batch {
     line: line::Line,
     trees: RefCell<trees::Trees>,
     waiters: waiters::Waiters,
+    keeping: keeping::Keeping,
     /// Reports on their way to their owners.
     pub reports: reports::Reports,
     /// Attempts that this host runs, released to a runner.
@@ -72,6 +74,7 @@ impl Batch {
             line: line::Line::default(),
             trees: RefCell::default(),
             waiters: waiters::Waiters::default(),
+            keeping: keeping::Keeping::default(),
             reports: reports::Reports::new(mailer),
             hosted: RefCell::default(),
             prepared: RefCell::default(),
@@ -106,6 +109,8 @@ impl Batch {
         tokio::task::spawn_local(async move { watching.batch.watch(&watching).await });
         let sending = daemon.clone();
         tokio::task::spawn_local(async move { sending.batch.send_reports(&sending).await });
+        let keeping = daemon.clone();
+        tokio::task::spawn_local(async move { keeping.batch.keep(&keeping).await });
     }
 }
 

@@ -56,6 +56,11 @@ impl Reports {
         }
     }
 
+    /// The way they take.
+    pub fn mailer(&self) -> Rc<Mailer> {
+        self.mailer.borrow().clone()
+    }
+
     /// By another way from now on.
     pub fn replace(&self, mailer: Mailer) {
         *self.mailer.borrow_mut() = Rc::new(mailer);

@@ -37,6 +37,13 @@ impl Store {
         let path = state.join("spool.sqlite");
         let unusable = |error: SpoolError| anyhow::anyhow!("cannot use the spool {}: {error}", path.display());
         let spool = SqliteSpool::open(&path).map_err(unusable)?;
+        if let Some(restored) = spool.restored() {
+            tracing::warn!(
+                "the spool was put in place from a copy: {} jobs that waited are held, since they may have run after \
+                 the copy was made",
+                restored.held
+            );
+        }
         let (id, reader) = (spool.id(), spool.reader().map_err(unusable)?);
         let mut lists = spool.reader().map_err(unusable)?;
         let (units, waiting) = mpsc::channel();
@@ -95,6 +102,34 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Asks something that may take minutes, on a thread and a connection of its own, so that it holds up nobody.
+    ///
+    /// # Errors
+    /// What the question comes to.
+    pub async fn ask_apart<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&SqliteReader) -> Result<T, SpoolError> + Send + 'static,
+    ) -> Result<T, SpoolError> {
+        let reader = self.ask(SqliteReader::another)?;
+        apart(move || question(&reader)).await
+    }
+}
+
+/// Does something with a file of SQLite's on a thread of its own.
+///
+/// # Errors
+/// What it comes to.
+pub async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
+) -> Result<T, SpoolError> {
+    let (sender, answer) = oneshot::channel();
+    let work = move || drop(sender.send(work()));
+    let started = std::thread::Builder::new().name("spool-apart".into()).spawn(work);
+    started.map_err(|error| SpoolError::Refused(format!("no thread can be started: {error}")))?;
+    answer.await.map_err(|_| SpoolError::Refused("its thread has gone".to_owned()))?
+}
+
 /// The writer's thread.
 fn write_all(mut spool: SqliteSpool, waiting: &mpsc::Receiver<Unit>) {
     while let Ok(first) = waiting.recv() {
@@ -130,8 +165,10 @@ fn is_urgent_unit(unit: &Unit) -> bool {
         Change::Host { event, .. } => {
             matches!(event, hosted::Event::Ended(_) | hosted::Event::Started | hosted::Event::Acknowledged { .. })
         }
-        Change::Reported { .. } => true,
-        Change::Submit(_) | Change::Booted { .. } | Change::Update { .. } | Change::Delete(_) => false,
+        Change::Reported { .. } | Change::Forget(_) | Change::Look | Change::Sweep(_) => true,
+        Change::Rotation(_) | Change::Submit(_) | Change::Booted { .. } | Change::Update { .. } | Change::Delete(_) => {
+            false
+        }
     };
     unit.is_awaited || !unit.changes.iter().all(is_lazy)
 }
