@@ -10,6 +10,7 @@ mod ends;
 mod full;
 mod here;
 mod input;
+mod keeping;
 #[allow(dead_code, reason = "it serves other tests too")]
 #[path = "../single/login.rs"]
 mod login;

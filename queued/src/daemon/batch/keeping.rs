@@ -79,8 +79,8 @@ impl Batch {
         let mut pause = FIRST_PAUSE;
         loop {
             tokio::time::sleep(pause).await;
-            pause = PAUSE;
             let keep = daemon.settings.borrow().keep;
+            pause = pause_before_next(keep);
             let done = async {
                 if let Some(Keep::For(length)) = keep {
                     let before_us = now_us().saturating_sub(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
@@ -250,6 +250,14 @@ async fn in_turn<T: 'static>(
     done.map_err(|error| spool_failed(&error))
 }
 
+/// So that nothing is kept much longer than was said.
+fn pause_before_next(keep: Option<Keep>) -> Duration {
+    match keep {
+        Some(Keep::For(length)) => (length / 24).clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
+        Some(Keep::Forever) | None => LONGEST_PAUSE,
+    }
+}
+
 /// A file of the user's, which this daemon may open because it is the user.
 fn own_file(daemon: &Rc<Daemon>, uid: u32, path: &ByteString, what: &str) -> Result<PathBuf, Refusal> {
     if !daemon.standing.borrow().signs() || uid != sys::credentials::own_uid() {
@@ -275,7 +283,8 @@ fn keys(home: &str, job: JobId, attempts: u64) -> impl Iterator<Item = AttemptKe
 /// After the start, before the first look.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// Between two looks.
-const PAUSE: Duration = Duration::from_secs(3600);
+const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Jobs looked at in one read, and the pause after it.
 const LOOK: u32 = 2000;
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
@@ -286,3 +295,24 @@ const PORTION_PAUSE: Duration = Duration::from_secs(1);
 const ROTATED: u32 = 500;
 /// Attempts whose files are removed by one message.
 const MOST_ATTEMPTS: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_for_a_short_time_is_looked_at_more_often() {
+        let pause = |seconds| pause_before_next(Some(Keep::For(Duration::from_secs(seconds)))).as_secs();
+        assert_eq!([pause(60), pause(36_000), pause(30 * 86_400)], [60, 1500, 3600]);
+        assert_eq!(pause_before_next(None), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn of_a_job_the_files_of_its_newest_attempts_are_removed() {
+        let job = JobId::new(17).expect("a number");
+        let attempts = |attempts| keys("redfish", job, attempts).map(|key| key.attempt).collect::<Vec<_>>();
+        assert_eq!(attempts(0), [0; 0]);
+        assert_eq!(attempts(2), [2, 1]);
+        assert_eq!(attempts(5000).len(), MOST_ATTEMPTS);
+    }
+}

@@ -75,6 +75,7 @@ pub async fn look(daemon: &Rc<Daemon>, uid: u32) -> DoctorAnswer {
         _ => None,
     });
     let state = &daemon.places.state;
+    let key = daemon.settings.borrow().key.as_deref().map(key);
     let configuration = Settings::read(&daemon.places.configuration(), &sys::host::name());
     let sink = daemon.batch.reports.mailer().sink().clone();
     let facts = Facts {
@@ -89,7 +90,7 @@ pub async fn look(daemon: &Rc<Daemon>, uid: u32) -> DoctorAnswer {
         configuration: configuration.map(drop).map_err(|error| format!("{error:#}")),
         sink_fault: sink_fault(&sink),
         sink,
-        key: daemon.settings.borrow().key.as_deref().map(key),
+        key,
         runner: runner(daemon, uid).await,
         replaced: fs::read_link("/proc/self/exe").is_ok_and(|path| path.to_string_lossy().ends_with(" (deleted)")),
     };
