@@ -96,7 +96,10 @@ fn attempts(home: &Path, now: SystemTime, settled: Duration) -> BTreeMap<u64, Pa
 
 fn orphans(here: &Path, unknown: &BTreeMap<u64, PathBuf>, looked: usize) -> Finding {
     let Some((first, path)) = unknown.iter().next() else {
-        return Finding::fine("files of jobs", format!("all of {looked} jobs with files are in the spool"));
+        return Finding::fine(
+            "files of jobs",
+            format!("whatever has files is in the spool: {}", counted(looked, "job")),
+        );
     };
     let is_one = unknown.len() == 1;
     let whose = if is_one { format!("job {first}") } else { format!("{} jobs", unknown.len()) };
@@ -119,7 +122,7 @@ fn is_missing(row: &JobRow, directory: &Path) -> bool {
 
 fn lost(missing: &[u64], looked: usize) -> Finding {
     let Some(first) = missing.first() else {
-        return Finding::fine("output", format!("that of {looked} jobs which finished lately is there"));
+        return Finding::fine("output", format!("whatever finished lately has its own: {}", counted(looked, "job")));
     };
     let what = match missing.len() {
         1 => format!("that of job {first} is gone"),
@@ -143,13 +146,18 @@ pub fn parts(content: &Path) -> Finding {
         None => Finding::fine("unfinished files", "there are none"),
         Some(_) => Finding::fault(
             "unfinished files",
-            format!("{} has {} files that a client did not finish", content.display(), left.len()),
+            format!("{} has {} that a client did not finish", content.display(), counted(left.len(), "file")),
             format!(
                 "rm {}",
                 left.iter().take(MOST_NAMED).map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
             ),
         ),
     }
+}
+
+/// `1 file`, `2 files`.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The daemon did not say enough.
@@ -230,7 +238,7 @@ mod tests {
         // No process has this number: the kernel's largest is 4194304.
         fs::write(directory.0.join("part-4200000-x"), "").expect("writable");
         let finding = parts(&directory.0);
-        assert!(finding.what.contains("has 1 files"), "{}", finding.what);
+        assert!(finding.what.contains("has 1 file that"), "{}", finding.what);
         assert!(finding.cure.is_some_and(|cure| cure.ends_with("part-4200000-x")));
     }
 }
