@@ -317,6 +317,7 @@ const KEPT: &[&str] = &[
     "LC_ALL",
     "LOGNAME",
     "PATH",
+    "QUEUED_LOG",
     "TZ",
     "USER",
     "XDG_CONFIG_HOME",

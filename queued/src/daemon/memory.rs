@@ -65,8 +65,9 @@ impl Memory {
             return;
         }
         let mut text = String::new();
+        let rows = rows();
         let mut heard = self.heard.borrow_mut();
-        for row in rows().into_iter().filter(|row| !row.this_host && !row.record.address.is_empty()).take(MOST) {
+        for row in rows.into_iter().filter(|row| !row.this_host && !row.record.address.is_empty()).take(MOST) {
             let _ = writeln!(text, "{} {} {today}", row.record.host, row.record.address);
             heard.insert(row.record.host);
         }

@@ -104,10 +104,12 @@ impl Placing {
     /// Tells the dispatcher what has changed in the table and on this host.
     pub fn refresh(&self, daemon: &Rc<Daemon>) {
         let now = daemon.now();
+        // May find that a host has become silent, and then refreshes by itself: nothing is borrowed yet.
+        let rows = daemon.host_rows();
         let mut changed = Vec::new();
         let mut told = self.told.borrow_mut();
         let mut present = std::collections::HashSet::new();
-        for row in daemon.host_rows() {
+        for row in rows {
             let record = row.record;
             let edition = record.edition();
             let version = (edition, row.unavailable.clone());

@@ -53,13 +53,32 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(daemon: Rc<Daemo
             TokioIo::new(stream),
             service_fn(|request| {
                 let (daemon, caller) = (daemon.clone(), caller.clone());
-                async move { Ok::<_, Infallible>(answer(&daemon, caller, number, request).await) }
+                async move { Ok::<_, Infallible>(answer_all_of(daemon, caller, number, request).await) }
             }),
         )
         .await;
     if let Err(error) = served {
         tracing::debug!(?caller, %error, "connection ended");
     }
+}
+
+/// What was begun is done, whether or not somebody is there for the answer: a home that dies when its word to start
+/// an attempt is written down must not keep it from being started. Who waits for a session gives up by going away.
+async fn answer_all_of(
+    daemon: Rc<Daemon>,
+    caller: Caller,
+    connection: Option<u64>,
+    request: Request<Incoming>,
+) -> Response<Answer> {
+    if request.uri().path() == "/v1/sessions" {
+        return answer(&daemon, caller, connection, request).await;
+    }
+    let answering = async move { answer(&daemon, caller, connection, request).await };
+    tokio::task::spawn_local(answering).await.unwrap_or_else(|error| {
+        tracing::error!("a request was not answered: {error}");
+        let refusal = Refusal { kind: RefusalKind::Failed, message: "the daemon failed at this request".to_owned() };
+        respond(StatusCode::BAD_REQUEST, Answer::whole(json(&refusal).unwrap_or_default()))
+    })
 }
 
 async fn answer(
