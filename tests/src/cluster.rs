@@ -268,7 +268,11 @@ impl Drop for Cluster {
 /// Whether the process is there and not a zombie.
 pub fn is_alive(pid: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    status.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    let Some((_, rest)) = status.rsplit_once(')') else { return false };
+    let fields = rest.split_whitespace().collect::<Vec<_>>();
+    // The first thread may be gone before the others, which still have its sockets.
+    let threads = fields.get(17).and_then(|count| count.parse::<u32>().ok()).unwrap_or(0);
+    !matches!(fields.first(), Some(&"Z" | &"X")) || threads > 1
 }
 
 /// Clusters of tests that were killed before they could take them down.
