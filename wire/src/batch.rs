@@ -34,6 +34,10 @@ pub struct Batch {
     pub variants: Vec<Variant>,
     /// `RQ_JID` and the like besides our own variables.
     pub rq_variables: bool,
+    /// What the owner's runner at home does when it has ended: a shell command, or the address that its
+    /// row is posted to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<ByteString>,
 }
 
 /// Bytes that were put into the spool before the submission, named by what is in them.
@@ -247,6 +251,10 @@ pub struct JobRow {
     pub mail: Option<MailWish>,
     /// What became of the report: `owed`, `sent`, or why it was refused. Empty: there is none.
     pub report: String,
+    /// What is done at its end.
+    pub notify: Option<ByteString>,
+    /// What became of that: `owed`, `sent`, `not wanted`, or why it was given up. Empty: there is nothing.
+    pub notice: String,
 }
 
 /// `POST /v1/jobs/change`.

@@ -196,6 +196,11 @@ impl FieldHash {
             self.list(variant.argv.iter().map(|argument| argument.0.as_slice()));
         }
         self.number(u64::from(batch.rq_variables));
+        // As above: later fields have names.
+        if let Some(notify) = &batch.notify {
+            self.bytes(b"notify");
+            self.bytes(&notify.0);
+        }
     }
 
     fn finish(self) -> [u8; 32] {
@@ -247,7 +252,7 @@ mod tests {
     fn every_hashed_field_changes_the_digest() {
         let batch = |job: &mut Job, change: fn(&mut Batch)| change(job.batch.get_or_insert_default());
         let content = || Some(Content { sha256: "0".into(), bytes: 1 });
-        let changes: [&dyn Fn(&mut Job); 25] = [
+        let changes: [&dyn Fn(&mut Job); 26] = [
             &|job: &mut Job| job.argv = vec!["printf%s".into()],
             &|job: &mut Job| job.environment.push("A=".into()),
             &|job: &mut Job| job.directory = "/".into(),
@@ -275,6 +280,7 @@ mod tests {
                 batch(job, |batch| batch.variants.push(Variant { os: "a".into(), arch: "b".into(), argv: vec![] }))
             },
             &|job: &mut Job| batch(job, |batch| batch.rq_variables = true),
+            &|job: &mut Job| batch(job, |batch| batch.notify = Some("true".into())),
         ];
         let mut seen = std::collections::BTreeSet::from([job().digest()]);
         for change in changes {
@@ -282,5 +288,16 @@ mod tests {
             change(&mut changed);
             assert!(seen.insert(changed.digest()), "two different jobs with one digest: {changed:?}");
         }
+    }
+
+    #[test]
+    fn what_was_signed_before_a_field_came_reads_and_is_still_signed() {
+        let old = r#"{"restartable":true,"retries":0,"backoff_s":0,"stdin":null,"data":null,"stdout":null,
+            "stderr":null,"variants":[],"rq_variables":false}"#;
+        let batch: Batch = serde_json::from_str(old).expect("an older job");
+        assert_eq!(batch, Batch { restartable: true, ..Batch::default() });
+        let digest = Job { batch: Some(batch), ..job() }.digest();
+        let hexadecimal = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hexadecimal, "d0ff002663c2233f6b325cb42089e6eaefd166a575a1fec15b446007251b2ab7");
     }
 }

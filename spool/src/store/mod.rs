@@ -117,6 +117,12 @@ pub trait Reader: Send {
     /// The store cannot be read.
     fn owed(&self, after: u64, most: u32) -> Result<Vec<(JobId, u64)>, SpoolError>;
 
+    /// Jobs above `after` whose owner's runner is still to do what was asked for at their end, by id.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn noticed(&self, after: u64, most: u32) -> Result<Vec<JobId>, SpoolError>;
+
     /// The largest id that a job has, or had before it was forgotten.
     ///
     /// # Errors
@@ -183,6 +189,15 @@ pub enum Change {
     Reported {
         /// Which job.
         job: JobId,
+        /// What became of it, for listings.
+        outcome: String,
+    },
+    /// The owner's runner has done what was asked for at this end of a job, or it was given up.
+    Noticed {
+        /// Which job.
+        job: JobId,
+        /// When it ended: another end is owed anew.
+        ended_us: i64,
         /// What became of it, for listings.
         outcome: String,
     },
@@ -348,6 +363,8 @@ pub struct Brief {
     pub not_before_us: i64,
     /// When its owner wants to be told, if something else than usual.
     pub mail: Option<MailWish>,
+    /// Whether something is to be done at its end.
+    pub notify: bool,
 }
 
 impl Brief {
@@ -374,6 +391,19 @@ impl Brief {
             Some(wish) => wish.end || wish.failure && has_failed,
             None => is_end,
         }
+    }
+
+    /// Whether what is to be done at its end is to be done at this one: at every one, but only at failures
+    /// where mail is wanted for these and not for every end.
+    pub fn wants_notice(&self) -> bool {
+        let has_failed = match self.state() {
+            State::Held { .. } | State::Pending { .. } | State::Running(_) => return false,
+            State::Finished { end, .. } => end.outcome != Ending::Exited(0),
+            State::Dead(_) => true,
+            State::Cancelled => false,
+        };
+        let only_failures = self.mail.as_ref().is_some_and(|wish| wish.failure && !wish.end);
+        self.notify && (has_failed || !only_failures)
     }
 }
 

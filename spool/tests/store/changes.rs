@@ -1,8 +1,8 @@
 use spool::home::{Event, Place, State};
 use spool::hosted::{self, Ending};
-use spool::store::{Change, Outcome, Reader, Spool, StepChange, Which};
+use spool::store::{Change, Ended, Outcome, Reader, Spool, StepChange, Which};
 use spool::{Attempt, JobId};
-use wire::batch::Update;
+use wire::batch::{MailWish, Update};
 use wire::session::Outcome as End;
 
 use crate::samples::{NOW, job, store, submission};
@@ -178,4 +178,44 @@ fn pages_show_whose_and_which_jobs_are_meant() {
     let failed = Which { query: Some(query("state=finished exit!=0 user=alice queue=wait")), ..Which::default() };
     assert_eq!(ids(&failed, 0, 10), (vec![2], None));
     assert!(JobId::new(0).is_err());
+}
+
+#[test]
+fn what_is_done_at_an_end_is_owed_for_that_end_until_it_is_done_or_given_up() {
+    let mut place = store();
+    let mut told = submission("k", 1, &["a", "b", "c"]);
+    told.commons[0].batch.as_mut().expect("a batch job").notify = Some("tell".into());
+    told.jobs[1].wishes.mail = Some(MailWish { failure: true, ..MailWish::default() });
+    told.jobs[2].wishes.mail = Some(MailWish::default());
+    place.apply(Change::Submit(std::sync::Arc::new(told)));
+    place.submit("silent", 4, &["d"]);
+    for (id, end) in [(1, End::Exited(0)), (2, End::Exited(0)), (4, End::Exited(1))] {
+        place.run(id, 1, end);
+    }
+    place.step(3, Event::CancelAsked);
+    let mut place = place.reopened();
+    let notice = |place: &crate::samples::Place1, id| {
+        place.reader.row(job(id), NOW).expect("a store").map(|row| (row.notify.is_some(), row.notice))
+    };
+    let is = |notify, notice: &str| Some((notify, notice.to_owned()));
+    assert_eq!(notice(&place, 1), is(true, "owed"));
+    assert_eq!(notice(&place, 2), is(true, "not wanted"), "only failures are wanted");
+    assert_eq!(notice(&place, 3), is(true, "owed"), "no mail is another wish");
+    assert_eq!(notice(&place, 4), is(false, ""));
+    assert_eq!(place.reader.noticed(0, 10).expect("a store"), [job(1), job(3)]);
+    assert_eq!(place.reader.noticed(1, 10).expect("a store"), [job(3)]);
+    let done = |ended_us| Change::Noticed { job: job(1), ended_us, outcome: "sent".into() };
+    place.apply(done(NOW - 1));
+    assert_eq!(notice(&place, 1), is(true, "owed"), "that was another end");
+    // What is owed is not forgotten, also when the report is not owed any more.
+    place.apply(Change::Reported { job: job(1), outcome: "sent".into() });
+    let ended = || Change::Forget(vec![Ended { job: job(1), attempt: 1, ended_us: NOW }]);
+    place.apply(ended());
+    assert_eq!(notice(&place, 1), is(true, "owed"));
+    place.apply(done(NOW));
+    assert_eq!(notice(&place, 1), is(true, "sent"));
+    place.step(3, Event::Resubmitted);
+    assert_eq!(notice(&place, 3), is(true, ""), "the next end is another");
+    place.apply(ended());
+    assert_eq!(notice(&place, 1), None);
 }

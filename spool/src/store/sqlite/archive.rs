@@ -188,4 +188,5 @@ fn portion_end(archive: &Connection, after: i64) -> Result<Option<i64>, SpoolErr
 }
 
 /// Those of which nothing more is owed to anybody.
-const ENDED: &str = "state IN ('finished', 'dead', 'cancelled') AND ended_us IS NOT NULL AND report <> 'owed'";
+const ENDED: &str = "state IN ('finished', 'dead', 'cancelled') AND ended_us IS NOT NULL AND report <> 'owed' \
+     AND notice <> 'owed'";

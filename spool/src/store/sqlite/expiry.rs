@@ -19,7 +19,7 @@ pub fn forget(connection: &Connection, tally: &mut Tally, jobs: &[Ended]) -> Res
         restored::keep_number(connection, *job)?;
         let mut statement = connection
             .prepare_cached(
-                "DELETE FROM jobs WHERE id = ? AND attempt = ? AND ended_us = ? AND report <> 'owed'
+                "DELETE FROM jobs WHERE id = ? AND attempt = ? AND ended_us = ? AND report <> 'owed' AND notice <> 'owed'
                      AND state IN ('finished', 'dead', 'cancelled') RETURNING state, user",
             )
             .map_err(failed)?;

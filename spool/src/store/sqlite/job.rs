@@ -25,11 +25,13 @@ pub struct Stored {
     pub stdout: Option<Vec<u8>>,
     pub stderr: Option<Vec<u8>>,
     pub report: String,
+    pub notice: String,
 }
 
 /// The columns of a [`Brief`], in the order in which [`brief`] reads them.
 pub const BRIEF: &str = "jobs.id, jobs.record, jobs.restartable, jobs.attempt, jobs.user, jobs.queue, lanes.hosts, \
-     jobs.priority, jobs.lane, jobs.command, jobs.directory, jobs.not_before_us, jobs.mail";
+     jobs.priority, jobs.lane, jobs.command, jobs.directory, jobs.not_before_us, jobs.mail, \
+     jobs.notify IS NOT NULL";
 
 /// Reads the columns of [`BRIEF`].
 pub fn brief(row: &Row) -> rusqlite::Result<Result<Brief, SpoolError>> {
@@ -64,6 +66,7 @@ pub fn brief(row: &Row) -> rusqlite::Result<Result<Brief, SpoolError>> {
         directory: wire::ByteString(directory).display(),
         not_before_us: row.get(11)?,
         mail,
+        notify: row.get(13)?,
     }))
 }
 
@@ -71,7 +74,8 @@ pub fn brief(row: &Row) -> rusqlite::Result<Result<Brief, SpoolError>> {
 pub fn stored(connection: &Connection, id: JobId) -> Result<Option<Stored>, SpoolError> {
     let sql = format!(
         "SELECT {BRIEF}, jobs.name, jobs.tags, jobs.retries, jobs.backoff_s, jobs.host, jobs.started_us,
-             jobs.ended_us, jobs.left_over, jobs.stdout, jobs.stderr, jobs.report, jobs.retries_submitted
+             jobs.ended_us, jobs.left_over, jobs.stdout, jobs.stderr, jobs.report, jobs.retries_submitted,
+             jobs.notice
          FROM jobs JOIN lanes ON lanes.id = jobs.lane WHERE jobs.id = ?"
     );
     let found = connection
@@ -85,19 +89,20 @@ pub fn stored(connection: &Connection, id: JobId) -> Result<Option<Stored>, Spoo
                     };
                     Ok(Ok(Stored {
                         brief,
-                        name: row.get(13)?,
-                        tags: row.get(14)?,
-                        retries: row.get(15)?,
-                        backoff_s: row.get(16)?,
-                        host: row.get(17)?,
-                        started_us: row.get(18)?,
-                        ended_us: row.get(19)?,
+                        name: row.get(14)?,
+                        tags: row.get(15)?,
+                        retries: row.get(16)?,
+                        backoff_s: row.get(17)?,
+                        host: row.get(18)?,
+                        started_us: row.get(19)?,
+                        ended_us: row.get(20)?,
                         end: None,
-                        left_over: row.get(20)?,
-                        stdout: row.get(21)?,
-                        stderr: row.get(22)?,
-                        report: row.get(23)?,
-                        retries_submitted: row.get(24)?,
+                        left_over: row.get(21)?,
+                        stdout: row.get(22)?,
+                        stderr: row.get(23)?,
+                        report: row.get(24)?,
+                        retries_submitted: row.get(25)?,
+                        notice: row.get(26)?,
                     }))
                 })
                 .optional()
@@ -135,7 +140,7 @@ impl Stored {
             .prepare_cached(
                 "UPDATE jobs SET state = ?, record = ?, priority = ?, name = ?, tags = ?, mail = ?, retries = ?,
                      not_before_us = ?, attempt = ?, host = ?, started_us = ?, ended_us = ?, left_over = ?,
-                     stdout = ?, stderr = ?, report = ?
+                     stdout = ?, stderr = ?, report = ?, notice = ?
                  WHERE id = ?",
             )
             .and_then(|mut statement| {
@@ -156,6 +161,7 @@ impl Stored {
                     self.stdout,
                     self.stderr,
                     self.report,
+                    self.notice,
                     record.id().number() as i64,
                 ])
             })

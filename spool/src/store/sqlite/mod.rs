@@ -143,6 +143,7 @@ fn apply(
         Change::Sweep(unused) => lately.sweep(connection, unused),
         Change::Rotation(rotation) => archive::note(connection, rotation.as_ref()).map(|()| Outcome::Noted),
         Change::Reported { job, outcome } => step::reported(connection, *job, outcome),
+        Change::Noticed { job, ended_us, outcome } => step::noticed(connection, *job, *ended_us, outcome),
     }
 }
 

@@ -53,7 +53,7 @@ const COLUMNS: &str = "jobs.id, jobs.record, jobs.user, jobs.queue, jobs.priorit
      jobs.host, jobs.attempt, jobs.command, jobs.argv, jobs.directory, jobs.submitted_us, jobs.started_us, \
      jobs.ended_us, jobs.exit, jobs.signal, jobs.core, jobs.wall_us, jobs.user_us, jobs.system_us, jobs.max_rss_kib, \
      jobs.left_over, jobs.restartable, jobs.retries, jobs.stdout, jobs.stderr, jobs.mail, jobs.report, \
-     jobs.not_before_us";
+     jobs.not_before_us, jobs.notify, jobs.notice";
 
 /// The row of one job.
 pub fn one(connection: &Connection, id: JobId, now_us: i64) -> Result<Option<JobRow>, SpoolError> {
@@ -116,6 +116,8 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         stderr: ByteString(row.get::<_, Option<Vec<u8>>>(27)?.unwrap_or_default()),
         mail,
         report: row.get(29)?,
+        notify: row.get::<_, Option<Vec<u8>>>(31)?.map(ByteString),
+        notice: row.get(32)?,
     }))
 }
 

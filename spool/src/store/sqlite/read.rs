@@ -191,6 +191,15 @@ impl Reader for SqliteReader {
         rows.into_iter().map(|(job, attempt)| Ok((id(job)?, attempt as u64))).collect()
     }
 
+    fn noticed(&self, after: u64, most: u32) -> Result<Vec<JobId>, SpoolError> {
+        let sql = "SELECT id FROM jobs WHERE notice = 'owed' AND id > ? ORDER BY id LIMIT ?";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let rows = statement.query_map([after as i64, i64::from(most)], |row| row.get::<_, i64>(0));
+        let rows = rows.map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let id = |id: i64| JobId::new(id as u64).map_err(|error| SpoolError::Failed(error.to_string()));
+        rows.into_iter().map(id).collect()
+    }
+
     fn last_id(&self) -> Result<u64, SpoolError> {
         restored::last_id(&self.connection)
     }

@@ -19,7 +19,12 @@ const ARCHIVE: i64 = 0x7175_6561;
 const VERSION: i64 = 1 + STEPS.len() as i64;
 /// What brings a file of version 1 to 2, of 2 to 3 and so on: statements of SQL. The tables below are those of the
 /// newest version. One that was released is never changed again, and leaves a file in `tests/golden`.
-const STEPS: [&str; 0] = [];
+const STEPS: [&str; 1] = [
+    // 2: what is done at the end of a job, and what became of that.
+    "ALTER TABLE jobs ADD COLUMN notify BLOB;
+     ALTER TABLE jobs ADD COLUMN notice TEXT NOT NULL DEFAULT '';
+     CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed'",
+];
 
 /// Makes the tables, or brings older ones up to date.
 pub fn prepare(connection: &Connection) -> Result<(), SpoolError> {
@@ -153,13 +158,14 @@ CREATE TABLE jobs (
     retries_submitted INTEGER NOT NULL, backoff_s INTEGER NOT NULL, not_before_us INTEGER NOT NULL, attempt INTEGER NOT NULL, host TEXT,
     submitted_us INTEGER NOT NULL, started_us INTEGER, ended_us INTEGER, exit INTEGER, signal TEXT, core INTEGER,
     wall_us INTEGER, user_us INTEGER, system_us INTEGER, max_rss_kib INTEGER, left_over INTEGER NOT NULL,
-    stdout BLOB, stderr BLOB, report TEXT NOT NULL
+    stdout BLOB, stderr BLOB, report TEXT NOT NULL, notify BLOB, notice TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX jobs_by_lane ON jobs (lane, priority DESC, id) WHERE state = 'pending';
 CREATE INDEX jobs_later ON jobs (lane, not_before_us) WHERE state = 'pending' AND not_before_us > 0;
 CREATE INDEX jobs_unsettled ON jobs (id) WHERE state = 'running' OR state = 'dead';
 CREATE INDEX jobs_held ON jobs (id) WHERE state = 'held';
 CREATE INDEX jobs_owed ON jobs (id) WHERE report = 'owed';
+CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed';
 
 -- The attempts that were placed on this host; of a job the newest.
 CREATE TABLE attempts (

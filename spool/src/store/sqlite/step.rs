@@ -33,6 +33,7 @@ pub fn step(connection: &Connection, tally: &mut Tally, change: &StepChange) -> 
             stored.forget_run();
             stored.brief.not_before_us = 0;
             stored.report.clear();
+            stored.notice.clear();
             stored.retries = stored.retries_submitted;
         }
         _ => {}
@@ -55,7 +56,11 @@ pub fn step(connection: &Connection, tally: &mut Tally, change: &StepChange) -> 
         tally.enters(after);
         if matches!(after, "finished" | "dead" | "cancelled") {
             stored.ended_us = stored.ended_us.or(Some(at));
-            stored.report = if stored.brief.wants_report() { "owed" } else { "not wanted" }.to_owned();
+            let owed = |wanted| if wanted { "owed" } else { "not wanted" }.to_owned();
+            stored.report = owed(stored.brief.wants_report());
+            if stored.brief.notify {
+                stored.notice = owed(stored.brief.wants_notice());
+            }
         }
     }
     stored.write(connection)?;
@@ -129,6 +134,14 @@ pub fn reported(connection: &Connection, id: JobId, outcome: &str) -> Result<Out
     connection
         .prepare_cached("UPDATE jobs SET report = ? WHERE id = ? AND report = 'owed'")
         .and_then(|mut statement| statement.execute(params![outcome, id.number() as i64]))
+        .map_err(failed)?;
+    Ok(Outcome::Noted)
+}
+
+pub fn noticed(connection: &Connection, id: JobId, ended_us: i64, outcome: &str) -> Result<Outcome, SpoolError> {
+    connection
+        .prepare_cached("UPDATE jobs SET notice = ? WHERE id = ? AND ended_us = ? AND notice = 'owed'")
+        .and_then(|mut statement| statement.execute(params![outcome, id.number() as i64, ended_us]))
         .map_err(failed)?;
     Ok(Outcome::Noted)
 }

@@ -164,8 +164,8 @@ fn insert_job(
         .prepare_cached(
             "INSERT INTO jobs (id, state, record, user, queue, lane, priority, name, tags, mail, command, argv,
                  directory, common, submission, number, restartable, retries, retries_submitted, backoff_s, not_before_us, attempt,
-                 submitted_us, left_over, report)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, '')",
+                 submitted_us, left_over, report, notify)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, '', ?)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -190,6 +190,7 @@ fn insert_job(
                 batch.retries,
                 batch.backoff_s,
                 submission.at_us,
+                batch.notify.as_ref().map(|notify| &notify.0),
             ])
         })
         .map(drop)
