@@ -45,6 +45,8 @@ pub struct BatchOptions {
     pub stderr: Option<OsString>,
     /// `--mail`.
     pub mail: Option<MailWish>,
+    /// `--notify`.
+    pub notify: Option<OsString>,
     /// `--unique`.
     pub unique: bool,
     /// `--rq-variables`.
@@ -184,6 +186,9 @@ pub fn options() -> Vec<Arg> {
         file("output").value_name("FILE").help("On its host: %j id, %h host, %a attempt"),
         file("error").value_name("FILE").help("The same for standard error"),
         value("mail").value_name("WHEN").help("end, failure, start, none; and an address"),
+        file("notify")
+            .value_name("COMMAND")
+            .help("Run this at home when it has ended; an http(s) address gets its row"),
         flag("unique").help("Not twice: change the one that waits"),
         flag("rq-variables").help("RQ_JID and the like for the job"),
         flag("parsable").help("Print ids only"),
@@ -197,7 +202,7 @@ pub fn given(matches: &ArgMatches) -> Option<&'static str> {
     NAMES.into_iter().find(|name| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine))
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "priority",
     "tag",
     "hold",
@@ -209,6 +214,7 @@ const NAMES: [&str; 14] = [
     "output",
     "error",
     "mail",
+    "notify",
     "unique",
     "rq-variables",
     "parsable",
@@ -243,11 +249,20 @@ pub fn read_options(matches: &ArgMatches) -> Result<BatchOptions, Failure> {
         stdout: file("output"),
         stderr: file("error"),
         mail: text("mail").map(mail).transpose()?,
+        notify: file("notify").map(notify).transpose()?,
         unique: matches.get_flag("unique"),
         rq_variables: matches.get_flag("rq-variables"),
         wait: false,
         style: if matches.get_flag("parsable") { Style::Parsable } else { Style::Table },
     })
+}
+
+/// A command or an address, which is not looked at before it is needed.
+fn notify(command: OsString) -> Result<OsString, Failure> {
+    if command.as_encoded_bytes().trim_ascii().is_empty() {
+        return Err(Failure::usage("--notify: a command or an address such as https://lab.org/ended is expected"));
+    }
+    Ok(command)
 }
 
 /// Before the first retry.

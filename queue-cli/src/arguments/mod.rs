@@ -411,6 +411,7 @@ mod tests {
             ("queue --tag a -- x", "--tag is about batch jobs"),
             ("queue -r --priority much -- x", "a number, or high, normal or low"),
             ("queue -r --backoff soon -- x", "a time such as 10s"),
+            ("queue -r --notify= -- x", "a command or an address"),
             ("queue -r --mail never -- x", "start, end, failure, none or an address"),
             ("queue submit a -- x", "a file or a command, not both"),
             ("queue cancel", "which jobs?"),

@@ -206,6 +206,7 @@ impl<'a> Maker<'a> {
             stderr: file(&record.stderr, &options.stderr),
             variants: record.variants.clone(),
             rq_variables: options.rq_variables,
+            notify: file(&record.notify, &options.notify),
         });
         let text = serde_json::to_string(&job)
             .map_err(|error| Failure::own(format!("a job cannot be written down: {error}")))?;

@@ -72,6 +72,8 @@ fields!(
         stderr,
         mail,
         report,
+        notify,
+        notice,
     ],
     [age_us = age, time_us = run_time]
 );
@@ -161,6 +163,7 @@ impl Picked<'_> {
             Field::directory => row.directory.display(),
             Field::stdout => row.stdout.display(),
             Field::stderr => row.stderr.display(),
+            Field::notify => row.notify.as_ref().map_or_else(|| "-".to_owned(), |notify| notify.display()),
             Field::argv => row.argv.iter().map(|word| word.display()).collect::<Vec<_>>().join(" "),
             Field::submitted_us => time(row.submitted_us, now),
             Field::started_us => optional(row.started_us.map(|us| time(us, now))),

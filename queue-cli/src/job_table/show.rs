@@ -57,6 +57,8 @@ fn sheet(row: &JobRow, look: &Look, now: &Zoned) -> String {
     say("stderr", row.stderr.display());
     say("mail", row.mail.as_ref().map_or("as the queue says".to_owned(), mail));
     say("report", row.report.clone());
+    say("notify", row.notify.as_ref().map(|notify| notify.display()).unwrap_or_default());
+    say("notice", row.notice.clone());
     lay_out(&[Align::Left, Align::Left], &lines)
 }
 
@@ -121,6 +123,8 @@ mod tests {
             usage: Some(Usage { wall_us: 41_000_000, user_us: 40_120_000, system_us: 7_000, max_rss_kib: 22_323 }),
             mail: Some(MailWish { end: true, failure: true, to: Some("a@b".into()), ..MailWish::default() }),
             report: "sent".into(),
+            notify: Some("tell me".into()),
+            notice: "owed".into(),
             ..JobRow::default()
         }
     }
@@ -150,6 +154,8 @@ memory       21.8 MiB
 restartable  no
 mail         at end, failure to a@b
 report       sent
+notify       tell me
+notice       owed
 "
         );
         let utc = show(&row(), &Look { utc: true, ..Look::default() }, &now);

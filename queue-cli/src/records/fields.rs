@@ -16,6 +16,7 @@ pub enum Field {
     Mail,
     MailTo,
     Name,
+    Notify,
     Priority,
     Queue,
     Restartable,
@@ -77,7 +78,7 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 /// Sorted by name.
-const FIELDS: [(&str, Field); 48] = [
+const FIELDS: [(&str, Field); 50] = [
     ("argv", Field::Argv),
     ("attempt", Field::Past),
     ("backoff", Field::Backoff),
@@ -103,6 +104,8 @@ const FIELDS: [(&str, Field); 48] = [
     ("mail", Field::Mail),
     ("mail_to", Field::MailTo),
     ("name", Field::Name),
+    ("notice", Field::Past),
+    ("notify", Field::Notify),
     ("pid", Field::Past),
     ("priority", Field::Priority),
     ("queue", Field::Queue),

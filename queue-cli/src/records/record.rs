@@ -66,6 +66,8 @@ pub struct Said {
     pub stderr: Option<ByteString>,
     /// When to tell the owner.
     pub mail: Option<MailWish>,
+    /// What to do when it has ended.
+    pub notify: Option<ByteString>,
     /// Where it runs.
     pub directory: Option<ByteString>,
     /// Variables besides or instead of those it would have; names without `=`, each once.
@@ -155,6 +157,7 @@ impl Draft {
             Field::Hosts => said.hosts = Some(wishes::hosts(value, &key)?),
             Field::Mail => said.mail = Some(wishes::mail(value, &key)?),
             Field::MailTo => self.mail_to = Some((place, value.text(&key)?)),
+            Field::Notify => said.notify = Some(wishes::notify(value, &key)?),
             Field::Name => said.name = Some(value.text(&key)?),
             Field::Priority => said.priority = Some(wishes::priority(&value, &key)?),
             Field::Queue => said.queue = Some(value.text(&key)?),
@@ -282,6 +285,7 @@ const NOTHING: Said = Said {
     stdout: None,
     stderr: None,
     mail: None,
+    notify: None,
     directory: None,
     environment: None,
     variants: Vec::new(),

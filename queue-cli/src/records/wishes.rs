@@ -22,6 +22,16 @@ pub fn argv(value: Value, field: &str) -> Result<Vec<ByteString>, Problem> {
     }
 }
 
+/// A shell command, or the address that the job's row is posted to.
+pub fn notify(value: Value, field: &str) -> Result<ByteString, Problem> {
+    let place = value.offset;
+    let command = value.bytes(field)?;
+    match command.0.trim_ascii().is_empty() {
+        true => Err(Problem::at(place, format!("{field}: this is empty"))),
+        false => Ok(command),
+    }
+}
+
 /// A number, or one of rq's and Argon's classes.
 pub fn priority(value: &Value, field: &str) -> Result<i32, Problem> {
     match &value.shape {

@@ -97,6 +97,7 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
   stdout: out.%j
   stderr: out.%j
   mail: end,failure
+  notify: https://lab.org/ended
   mail_to: a@b
   directory: /tmp
   environment:
@@ -125,6 +126,7 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
         stdout: Some("out.%j".into()),
         stderr: Some("out.%j".into()),
         mail: Some(MailWish { start: false, end: true, failure: true, to: Some("a@b".to_owned()) }),
+        notify: Some("https://lab.org/ended".into()),
         directory: Some("/tmp".into()),
         environment: Some(vec![("A".to_owned(), "1.50".to_owned()), ("B".to_owned(), String::new())]),
         variants: vec![

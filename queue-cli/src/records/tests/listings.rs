@@ -29,6 +29,8 @@ pub fn row() -> JobRow {
         stderr: "/spool/17/stderr".into(),
         mail: Some(MailWish { end: true, ..MailWish::default() }),
         report: "sent".to_owned(),
+        notify: Some("tell me".into()),
+        notice: "owed".to_owned(),
         ..JobRow::default()
     }
 }
@@ -49,6 +51,7 @@ fn our_listings_are_jobs_again_without_what_became_of_them() {
         assert_eq!(record.command, Command::Argv(row().argv), "argv is the command, not how it is shown");
         let mail = Some(MailWish { end: true, ..MailWish::default() });
         assert_eq!((record.queue.as_deref(), record.priority, &record.mail), (Some("night"), Some(3), &mail));
+        assert_eq!(record.notify, Some("tell me".into()));
         assert_eq!((&record.tags, &record.hosts), (&names(&["a b"]), &names(&[])));
         assert_eq!(record.directory, Some("/home/me".into()));
         assert_eq!((&record.stdout, &record.stderr), (&None, &None), "another job's files");

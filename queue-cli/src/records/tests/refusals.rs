@@ -30,6 +30,7 @@ fn a_wrong_field_is_refused_where_it_stands() {
             "2:12: backoff: \"-5 min\" stands where a time such as 30, which are seconds, or 5 min is expected.",
         ),
         ("- command: x\n  mail: sometimes", "2:9: mail: \"sometimes\" is not one of none, end, start and failure."),
+        ("- command: x\n  notify: ' '", "2:11: notify: this is empty."),
         ("- command: x\n  mail: none,end", "2:9: mail: none stands alone."),
         ("- command: x\n  mail_to: a@b", "2:12: mail_to says to whom and not when; say also mail: end."),
         (
