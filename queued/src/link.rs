@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wire::ByteString;
 use wire::api::{Refusal, SessionRow};
-use wire::batch::{OutputStream, Wishes};
+use wire::batch::{JobRow, OutputStream, Wishes};
 use wire::identity::{Certificate, Warrant};
 use wire::job::Job;
 use wire::session::End;
@@ -132,6 +132,9 @@ pub enum ToRunner {
         /// Which.
         sha256: String,
     },
+    /// A job has ended: do what its owner asked for then. Answered by `Transferred`, with an error if that
+    /// is to be tried again.
+    Notify(Box<Notify>),
     /// Delete the files of these attempts, slowly.
     Prune(Vec<AttemptKey>),
 }
@@ -166,6 +169,21 @@ pub struct PrepareAttempt {
     pub lease_ms: Option<u64>,
     /// The queue's directory of programs, put in front of PATH.
     pub bin: Option<ByteString>,
+}
+
+/// What a runner needs to tell of the end of a job.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Notify {
+    /// Matches question and answer.
+    pub request: u64,
+    /// The job; what to do is in `batch`.
+    pub job: Job,
+    /// The owner's word for it.
+    pub warrant: Warrant,
+    /// How it ended.
+    pub row: JobRow,
+    /// The same for people; empty where nobody reads it.
+    pub text: String,
 }
 
 /// A job to be checked and made ready.

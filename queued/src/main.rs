@@ -50,6 +50,7 @@ enum Role {
     Runner,
     Leaders,
     Unpack,
+    Notify,
 }
 
 fn main() -> ExitCode {
@@ -93,6 +94,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Some(Role::Leaders) => leaders_role(),
         Some(Role::Unpack) => runner::batch::unpack::run(),
+        Some(Role::Notify) => runner::notice::run(),
         None => {
             let Arguments { detach, detached, ready_fd, .. } = arguments;
             daemon::start::run(&daemon::start::Options { detach, detached, ready_fd })

@@ -15,7 +15,9 @@ use tokio::sync::{Mutex, oneshot, watch};
 use wire::api::{Opening, Refusal, RefusalKind, SessionRow};
 use wire::batch::OutputStream;
 
-use crate::link::{self, AttemptKey, AttemptWord, Decoder, FromRunner, Held, Prepare, PrepareAttempt, ToRunner};
+use crate::link::{
+    self, AttemptKey, AttemptWord, Decoder, FromRunner, Held, Notify, Prepare, PrepareAttempt, ToRunner,
+};
 
 /// A connected runner.
 pub struct RunnerLink {
@@ -143,6 +145,17 @@ impl RunnerLink {
         let request = self.number();
         let message = ToRunner::AskContent { request, sha256: sha256.to_owned() };
         matches!(self.ask(request, &self.transferred, &message, &[], PREPARATION).await, Ok(Ok(_)))
+    }
+
+    /// Has the owner told of the end of a job. The sentence says why that did not go well.
+    pub async fn notify(&self, mut notify: Notify) -> Result<(), String> {
+        let request = self.number();
+        notify.request = request;
+        let message = ToRunner::Notify(Box::new(notify));
+        match self.ask(request, &self.transferred, &message, &[], NOTICE).await {
+            Ok(answer) => answer.map(drop),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// A stream of an attempt from a byte on, as it comes.
@@ -392,6 +405,8 @@ fn failed(message: &str) -> Refusal {
     Refusal { kind: RefusalKind::Failed, message: message.to_owned() }
 }
 
+/// A command at the end of a job has a minute, and waits for another user's disk before and after.
+const NOTICE: Duration = Duration::from_secs(90);
 /// How long a transfer may take.
 const TRANSFER: Duration = Duration::from_secs(60);
 /// A piece has about so many bytes.

@@ -22,6 +22,7 @@ mod farewell;
 mod given_away;
 mod leader_link;
 mod maker;
+pub mod notice;
 mod prepare;
 mod screen;
 mod service;

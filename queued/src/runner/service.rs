@@ -302,6 +302,7 @@ impl Service {
             | ToRunner::ReadContent { .. }
             | ToRunner::WriteContent { .. }
             | ToRunner::AskContent { .. }
+            | ToRunner::Notify(_)
             | ToRunner::Prune(_) => self.batch.give(Order::Said(message, descriptor)),
         }
     }

@@ -14,6 +14,7 @@
 //! | [`digest`] | What does the letter about many jobs say? |
 //! | [`caps`] | Does this report get a letter of its own, or is it collected? |
 //! | [`outbox`] | Which letter is tried now, and what became of it? |
+//! | [`notice`] | What does the owner's command learn, and when is it given up? |
 //! | [`end`] | How did it end, in words? |
 //! | [`tails`] | Which part of the output is shown, which attached? |
 //! | [`figures`], [`plain`], [`message_id`] | How are lengths, texts and names written? |
@@ -26,6 +27,7 @@ pub mod digest;
 pub mod end;
 pub mod figures;
 pub mod message_id;
+pub mod notice;
 pub mod outbox;
 pub mod plain;
 pub mod tails;

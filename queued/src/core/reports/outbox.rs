@@ -64,6 +64,7 @@ pub struct Outbox<K> {
     line: BTreeSet<(Millis, u64, K)>,
     places: u64,
     delivered: usize,
+    first_pause: Duration,
 }
 
 #[derive(Debug)]
@@ -81,7 +82,14 @@ enum State {
 
 impl<K> Default for Outbox<K> {
     fn default() -> Self {
-        Self { letters: BTreeMap::new(), line: BTreeSet::new(), places: 0, delivered: 0 }
+        Self::pausing(FIRST_PAUSE)
+    }
+}
+
+impl<K> Outbox<K> {
+    /// Nothing is in it. So long is the pause after the first failure.
+    pub fn pausing(first_pause: Duration) -> Self {
+        Self { letters: BTreeMap::new(), line: BTreeSet::new(), places: 0, delivered: 0, first_pause }
     }
 }
 
@@ -131,7 +139,7 @@ impl<K: Clone + Ord> Outbox<K> {
                 Some(Action::Refused(key, why))
             }
             Outcome::Later(why) => {
-                let due = now + pause(letter.failures);
+                let due = now + self.first_pause.saturating_mul(1 << letter.failures.min(10)).min(LONGEST_PAUSE);
                 letter.failures = letter.failures.saturating_add(1);
                 letter.state = State::Waits;
                 self.stand_in_line(due, key.clone());
@@ -157,10 +165,6 @@ impl<K: Clone + Ord> Outbox<K> {
             }
         }
     }
-}
-
-fn pause(failures: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]

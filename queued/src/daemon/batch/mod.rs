@@ -14,6 +14,7 @@ mod host;
 mod keeping;
 mod line;
 mod lists;
+mod notices;
 mod output;
 mod place;
 mod reports;
@@ -50,6 +51,8 @@ pub struct Batch {
     keeping: keeping::Keeping,
     /// Reports on their way to their owners.
     pub reports: reports::Reports,
+    /// What owners' runners are to do at the ends of jobs.
+    notices: notices::Notices,
     /// Attempts that this host runs, released to a runner.
     hosted: RefCell<HashMap<AttemptKey, host::Hosted>>,
     /// Attempts that a runner has made ready and nobody has released yet.
@@ -76,6 +79,7 @@ impl Batch {
             waiters: waiters::Waiters::default(),
             keeping: keeping::Keeping::default(),
             reports: reports::Reports::new(mailer),
+            notices: notices::Notices::default(),
             hosted: RefCell::default(),
             prepared: RefCell::default(),
             doubts: doubts::Doubts::default(),
@@ -109,6 +113,8 @@ impl Batch {
         tokio::task::spawn_local(async move { watching.batch.watch(&watching).await });
         let sending = daemon.clone();
         tokio::task::spawn_local(async move { sending.batch.send_reports(&sending).await });
+        let telling = daemon.clone();
+        tokio::task::spawn_local(async move { telling.batch.send_notices(&telling).await });
         let keeping = daemon.clone();
         tokio::task::spawn_local(async move { keeping.batch.keep(&keeping).await });
     }

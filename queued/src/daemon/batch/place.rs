@@ -206,6 +206,9 @@ impl Batch {
                 self.line.forget(id);
                 self.waiters.ended(id);
                 self.leases.borrow_mut().retain(|(job, _), _| *job != id);
+                if brief.wants_notice() {
+                    self.notices.look_at(id);
+                }
                 if brief.wants_report() {
                     let attempt = brief.record.last().map_or(0, Attempt::number);
                     self.reports.look_at(id, attempt, crate::core::reports::Kind::End);

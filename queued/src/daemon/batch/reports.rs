@@ -234,7 +234,7 @@ impl Batch {
     }
 
     /// The last bytes of what a job has written, where it is kept at home.
-    async fn tails(&self, daemon: &Rc<Daemon>, row: &JobRow) -> Vec<tails::Tail> {
+    pub(super) async fn tails(&self, daemon: &Rc<Daemon>, row: &JobRow) -> Vec<tails::Tail> {
         let key = AttemptKey { home: daemon.host.clone(), job_id: row.id, attempt: row.attempt };
         let mut found = Vec::new();
         if row.attempt == 0 {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use wire::ByteString;
 use wire::api::{Refusal, RefusalKind};
 use wire::batch::Batch;
-use wire::identity::{Trust, Verified, Warrant};
+use wire::identity::{IdentityError, Trust, Verified, Warrant};
 use wire::job::Job;
 
 use crate::runner::prepare::{self, refusal};
@@ -48,9 +48,8 @@ impl Checker {
         bin: Option<&ByteString>,
         trust: &Trust,
     ) -> Result<Checked, Refusal> {
-        let digest = job.digest_with(&self.environment_digest(&job));
         let verified = self
-            .verify(&digest, warrant, trust)
+            .whose(&job, warrant, trust)
             .map_err(|error| refusal(RefusalKind::Failed, format!("the job's warrant is refused: {error}")))?;
         let Some(mut batch) = job.batch.take() else {
             return Err(refusal(RefusalKind::Usage, "it is not a batch job".to_owned()));
@@ -65,6 +64,12 @@ impl Checker {
         Ok(Checked { job, batch, verified, program })
     }
 
+    /// Whose word this job is.
+    pub fn whose(&mut self, job: &Job, warrant: Warrant, trust: &Trust) -> Result<Verified, IdentityError> {
+        let digest = job.digest_with(&self.environment_digest(job));
+        self.verify(&digest, warrant, trust)
+    }
+
     fn environment_digest(&mut self, job: &Job) -> [u8; 32] {
         match &self.environment {
             Some((last, digest)) if *last == job.environment => *digest,
@@ -77,12 +82,7 @@ impl Checker {
     }
 
     /// Dates were judged when it was submitted.
-    fn verify(
-        &mut self,
-        digest: &[u8; 32],
-        warrant: Warrant,
-        trust: &Trust,
-    ) -> Result<Verified, wire::identity::IdentityError> {
+    fn verify(&mut self, digest: &[u8; 32], warrant: Warrant, trust: &Trust) -> Result<Verified, IdentityError> {
         let same = |known: &&Known| {
             let last = &known.warrant;
             (last.root, last.signature) == (warrant.root, warrant.signature)

@@ -10,6 +10,7 @@ mod board;
 mod check;
 mod content;
 mod files;
+mod notices;
 mod past;
 mod pool;
 mod streams;

@@ -19,6 +19,7 @@ use super::past::Past;
 use super::pool::Pool;
 use super::streams::Streams;
 use super::{Desk, Inbox, Order};
+use crate::core::reports::outbox;
 use crate::leader::Assignment;
 use crate::leader::message::{self, FromLeader, ToLeader};
 use crate::link::{AttemptKey, AttemptWord, FromRunner, Gone, ToRunner};
@@ -29,7 +30,7 @@ use crate::runner::shared::Shared;
 
 /// All attempts.
 pub struct Attempts {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     desk: Desk,
     inbox: Inbox,
     events: Epoll,
@@ -40,10 +41,11 @@ pub struct Attempts {
     /// Those that were made ready, and until when they may be released; some have been since.
     unreleased: VecDeque<(Instant, u64)>,
     past: Past,
-    checker: Checker,
+    pub(super) checker: Checker,
     streams: Streams,
     disks: Pool,
     unpacking: Pool,
+    pub(super) notices: Pool,
 }
 
 impl Attempts {
@@ -66,6 +68,7 @@ impl Attempts {
             // As many lines as there are attempts, each in it at most once.
             disks: Pool::new(MOST_SYNCS, usize::MAX),
             unpacking: Pool::new(MOST_ARCHIVES, usize::MAX),
+            notices: Pool::new(outbox::AT_ONCE, MOST_NOTICES),
         })
     }
 
@@ -174,6 +177,7 @@ impl Attempts {
                 None => self.streams.refuse(request, NOTHING),
             },
             ToRunner::AskContent { request, sha256 } => self.streams.ask_content(request, &sha256),
+            ToRunner::Notify(notify) => self.notify(*notify),
             ToRunner::Prune(mut keys) => {
                 keys.retain(|key| !self.numbers.contains_key(key));
                 self.streams.prune(keys);
@@ -443,5 +447,7 @@ const INBOX: u64 = 0;
 const UNRELEASED: Duration = Duration::from_secs(10);
 /// Files that are synced at the same time: file systems do several in one go.
 const MOST_SYNCS: usize = 16;
+/// Those that wait; the daemon of a life before may have left some.
+const MOST_NOTICES: usize = 16;
 /// Archives that are unpacked at the same time.
 const MOST_ARCHIVES: usize = 2;
