@@ -15,6 +15,7 @@ mod keeping;
 #[path = "../single/login.rs"]
 mod login;
 mod logs;
+mod notices;
 mod order;
 mod reports;
 mod restarts;
