@@ -93,3 +93,98 @@ fn roots() -> Result<RootCertStore, String> {
 
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(work)
+    }
+
+    /// Takes what is sent up to the end of `{}`, and answers.
+    async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &str) -> String {
+        let mut request = Vec::new();
+        while !request.ends_with(b"{}") {
+            assert_ne!(stream.read_buf(&mut request).await.expect("it is open"), 0);
+        }
+        stream.write_all(answer.as_bytes()).await.expect("it is open");
+        String::from_utf8(request).expect("text")
+    }
+
+    #[test]
+    fn https_wants_a_certificate_that_is_trusted_for_this_name() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("ring makes keys");
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring has them")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .expect("they belong together");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let trusted = || {
+            let mut roots = RootCertStore::empty();
+            roots.add(made.cert.der().clone()).expect("a certificate");
+            Ok(roots)
+        };
+        run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+            let port = listener.local_addr().expect("bound").port();
+            let address = |host: &str| ByteString::from(format!("https://{host}:{port}/a?b#c").as_str());
+            let accept = async || {
+                let (stream, _) = listener.accept().await.expect("somebody comes");
+                acceptor.accept(stream).await
+            };
+            let answer = async || serve(accept().await.expect("TLS"), "HTTP/1.1 204 No Content\r\n\r\n").await;
+            let asked = address("localhost");
+            let (sent, request) = tokio::join!(send(&asked, b"{}".to_vec(), trusted), answer());
+            assert_eq!(sent, Ok(()));
+            assert!(request.starts_with("POST /a?b HTTP/1.1\r\n"), "{request}");
+            assert!(request.contains(&format!("host: localhost:{port}\r\n")), "{request}");
+            let asked = address("127.0.0.1");
+            let (sent, _) = tokio::join!(send(&asked, b"{}".to_vec(), trusted), accept());
+            assert!(sent.as_ref().is_err_and(|why| why.contains("certificate")), "{sent:?}");
+            let asked = address("localhost");
+            let (sent, _) = tokio::join!(send(&asked, b"{}".to_vec(), || Ok(RootCertStore::empty())), accept());
+            assert!(sent.as_ref().is_err_and(|why| why.contains("certificate")), "{sent:?}");
+        });
+    }
+
+    #[test]
+    fn only_2xx_is_success_and_what_cannot_be_reached_says_why() {
+        run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+            let to = format!("http://{}", listener.local_addr().expect("bound"));
+            for (answer, said) in [
+                ("200 OK", None),
+                ("301 Moved Permanently", Some("the answer is 301 Moved Permanently")),
+                ("503 Service Unavailable", Some("the answer is 503 Service Unavailable")),
+            ] {
+                let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n");
+                let served = async { serve(listener.accept().await.expect("somebody comes").0, &answer).await };
+                let address = ByteString::from(to.as_str());
+                let (sent, request) = tokio::join!(send(&address, b"{}".to_vec(), roots), served);
+                assert_eq!(sent.err().as_deref(), said);
+                assert!(request.starts_with("POST / HTTP/1.1\r\n"), "{request}");
+            }
+            drop(listener);
+            for (address, why) in [
+                (to.as_str(), "cannot reach 127.0.0.1:"),
+                ("http://me:secret@127.0.0.1/", "a name or a password"),
+                ("http://", "of no use"),
+                ("http://a b/", "of no use"),
+            ] {
+                let sent = send(&address.into(), b"{}".to_vec(), roots).await;
+                assert!(sent.as_ref().is_err_and(|said| said.contains(why)), "{address}: {sent:?}");
+            }
+        });
+    }
+}
