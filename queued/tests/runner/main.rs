@@ -3,5 +3,6 @@
 mod batch;
 mod host;
 mod leaders;
+mod notices;
 mod scenarios;
 mod streams;
