@@ -111,11 +111,11 @@ pub trait Reader: Send {
     /// The store cannot be read.
     fn status(&self, now_us: i64) -> Result<StatusAnswer, SpoolError>;
 
-    /// Reports that are owed for jobs above `after`, by id: job and attempt.
+    /// Reports that are owed for jobs above `after`, by id.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn owed(&self, after: u64, most: u32) -> Result<Vec<(JobId, u64)>, SpoolError>;
+    fn owed(&self, after: u64, most: u32) -> Result<Vec<Owed>, SpoolError>;
 
     /// Jobs above `after` whose owner's runner is still to do what was asked for at their end, by id.
     ///
@@ -128,6 +128,26 @@ pub trait Reader: Send {
     /// # Errors
     /// The store cannot be read.
     fn last_id(&self) -> Result<u64, SpoolError>;
+}
+
+/// A report that no sink has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// Whose end it tells.
+    pub job: JobId,
+    /// The attempt that ended.
+    pub attempt: u64,
+    /// The letter that it stands in, if that was written.
+    pub letter: Option<LetterName>,
+}
+
+/// A letter: the first of its jobs names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LetterName {
+    /// The first of its jobs.
+    pub first: JobId,
+    /// Whether it tells of several at once, or might.
+    pub is_digest: bool,
 }
 
 /// Which jobs a page shows.
@@ -185,6 +205,13 @@ pub enum Change {
     Sweep(Unused),
     /// Jobs are moved into an archive from now on; none: no more.
     Rotation(Option<Rotation>),
+    /// The ends of these jobs are told by one letter, and by no other: it is about to be sent.
+    Lettered {
+        /// Its name.
+        letter: LetterName,
+        /// What it tells of, some or all.
+        jobs: Vec<JobId>,
+    },
     /// A sink took the report of this attempt, or refused it for good.
     Reported {
         /// Which job.

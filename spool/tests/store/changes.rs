@@ -1,6 +1,6 @@
 use spool::home::{Event, Place, State};
 use spool::hosted::{self, Ending};
-use spool::store::{Change, Ended, Outcome, Reader, Spool, StepChange, Which};
+use spool::store::{Change, Ended, LetterName, Outcome, Owed, Reader, Spool, StepChange, Which};
 use spool::{Attempt, JobId};
 use wire::batch::{MailWish, Update};
 use wire::session::Outcome as End;
@@ -25,8 +25,33 @@ fn an_end_is_in_the_row_and_in_the_counts() {
     assert_eq!(counts, expected);
     assert_eq!((status.exits, status.signals), (vec![(0, 1)], vec![("KILL".to_owned(), 1)]));
     assert_eq!((status.ended_in, status.mean_us, status.owed), ([2, 2, 2], Some(1000), 2));
-    assert_eq!(place.reader.owed(0, 10).expect("a store"), [(job(1), 1), (job(2), 1)]);
-    assert_eq!(place.reader.owed(1, 10).expect("a store"), [(job(2), 1)]);
+    assert_eq!(place.reader.owed(0, 10).expect("a store"), [owed(1, 1), owed(2, 1)]);
+    assert_eq!(place.reader.owed(1, 10).expect("a store"), [owed(2, 1)]);
+}
+
+fn owed(id: u64, attempt: u64) -> Owed {
+    Owed { job: job(id), attempt, letter: None }
+}
+
+#[test]
+fn a_letter_that_was_written_is_remembered_with_all_it_tells_of_until_it_is_delivered() {
+    let mut place = store();
+    place.submit("k", 1, &["a", "b", "c"]);
+    for id in 1..=3 {
+        place.run(id, 1, End::Exited(0));
+    }
+    let letter = LetterName { first: job(1), is_digest: true };
+    place.apply(Change::Lettered { letter, jobs: vec![job(1), job(3)] });
+    let mut place = place.reopened();
+    let told = |id| Owed { letter: Some(letter), ..owed(id, 1) };
+    assert_eq!(place.reader.owed(0, 10).expect("a store"), [told(1), owed(2, 1), told(3)]);
+    place.apply(Change::Reported { job: job(1), outcome: "sent".into() });
+    assert_eq!(place.reader.owed(0, 10).expect("a store"), [owed(2, 1), told(3)]);
+    // A later end of the same job is another report.
+    place.apply(Change::Reported { job: job(3), outcome: "sent".into() });
+    place.step(3, Event::Resubmitted);
+    place.run(3, 2, End::Exited(0));
+    assert_eq!(place.reader.owed(2, 10).expect("a store"), [owed(3, 2)]);
 }
 
 #[test]
@@ -46,7 +71,7 @@ fn a_failure_with_retries_left_waits_again_and_longer_each_time() {
     }
     let brief = place.run(1, 3, End::Exited(3));
     assert!(matches!(brief.state(), State::Finished { .. }));
-    assert_eq!(place.reader.owed(0, 10).expect("a store"), [(job(1), 3)]);
+    assert_eq!(place.reader.owed(0, 10).expect("a store"), [owed(1, 3)]);
     // Its owner submits it again: with all its retries, and nothing left of the end.
     place.step(1, Event::Resubmitted);
     let row = place.reader.row(job(1), NOW).expect("a store").expect("a job");

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use spool::JobId;
-use spool::store::{Change, Reader};
+use spool::store::{Change, LetterName, Owed, Reader};
 use tokio::sync::Notify;
 use wire::batch::{JobRow, OutputStream};
 
@@ -40,6 +40,9 @@ struct About {
     address: Address,
     attempts: Vec<Attempt>,
     is_digest: bool,
+    /// Whether the spool knows that these ends stand in this letter. Before that it is not sent: after a crash they
+    /// would be told in another one too, which nobody could know to be the same.
+    is_written: bool,
 }
 
 impl Reports {
@@ -76,7 +79,7 @@ impl Reports {
 impl Batch {
     /// Sends reports for ever.
     pub async fn send_reports(&self, daemon: &Rc<Daemon>) {
-        self.owe_again().await;
+        self.owe_again(daemon).await;
         loop {
             let fresh = std::mem::take(&mut *self.reports.fresh.borrow_mut());
             self.owe(daemon, fresh);
@@ -98,19 +101,38 @@ impl Batch {
     }
 
     /// What an earlier life owed.
-    async fn owe_again(&self) {
-        let mut after = 0;
+    async fn owe_again(&self, daemon: &Rc<Daemon>) {
+        let (mut after, mut letters) = (0, BTreeMap::<LetterName, Vec<Owed>>::new());
         loop {
             let owed = match self.store.ask_long(move |reader| reader.owed(after, PAGE)).await {
                 Ok(owed) => owed,
                 Err(error) => return tracing::error!("the reports that are owed cannot be read: {error}"),
             };
-            let Some((last, _)) = owed.last() else { return };
-            after = last.number();
-            for (job, attempt) in owed {
-                self.reports.fresh.borrow_mut().insert((job.number(), Kind::End), attempt);
+            let Some(last) = owed.last() else { break };
+            after = last.job.number();
+            for owed in owed {
+                match owed.letter {
+                    Some(letter) => letters.entry(letter).or_default().push(owed),
+                    None => {
+                        self.reports.fresh.borrow_mut().insert((owed.job.number(), Kind::End), owed.attempt);
+                    }
+                }
             }
         }
+        for (letter, owed) in letters {
+            self.write_again(daemon, letter, &owed);
+        }
+    }
+
+    /// A letter that may have been sent.
+    fn write_again(&self, daemon: &Rc<Daemon>, letter: LetterName, owed: &[Owed]) {
+        let row = owed.first().map(|owed| self.store.ask(|reader| reader.row(owed.job, now_us())));
+        let Some(Ok(Some(row))) = row else { return };
+        let address =
+            Address { user: UserName::from(row.user.as_str()), kind: Kind::End, to: row.mail.and_then(|wish| wish.to) };
+        let attempts = owed.iter().map(|owed| Attempt { job: names::JobId(owed.job.number()), number: owed.attempt });
+        let attempts = attempts.collect();
+        self.post(daemon, About { address, attempts, is_digest: letter.is_digest, is_written: true });
     }
 
     fn owe(&self, daemon: &Rc<Daemon>, fresh: BTreeMap<(u64, Kind), u64>) {
@@ -136,17 +158,24 @@ impl Batch {
         for action in actions {
             let about = match action {
                 caps::Action::SendOne(owed) => {
-                    About { address: owed.address, attempts: vec![owed.attempt], is_digest: false }
+                    let (address, attempts) = (owed.address, vec![owed.attempt]);
+                    About { address, attempts, is_digest: false, is_written: false }
                 }
-                caps::Action::SendDigest { address, attempts } => About { address, attempts, is_digest: true },
+                caps::Action::SendDigest { address, attempts } => {
+                    About { address, attempts, is_digest: true, is_written: false }
+                }
             };
-            let key = self.reports.next.get();
-            self.reports.next.set(key + 1);
-            self.reports.letters.borrow_mut().insert(key, about);
-            let event = outbox::Event::Written(key);
-            let due = self.reports.outbox.borrow_mut().handle(daemon.now(), event);
-            self.carry_out_letters(daemon, due);
+            self.post(daemon, about);
         }
+    }
+
+    fn post(&self, daemon: &Rc<Daemon>, about: About) {
+        let key = self.reports.next.get();
+        self.reports.next.set(key + 1);
+        self.reports.letters.borrow_mut().insert(key, about);
+        let event = outbox::Event::Written(key);
+        let due = self.reports.outbox.borrow_mut().handle(daemon.now(), event);
+        self.carry_out_letters(daemon, due);
     }
 
     fn carry_out_letters(&self, daemon: &Rc<Daemon>, actions: Vec<outbox::Action<u64>>) {
@@ -172,6 +201,9 @@ impl Batch {
         let about = self.reports.letters.borrow().get(&key).cloned();
         let outcome = match about {
             None => mail::Outcome::Refused("it is about nothing".to_owned()),
+            Some(about) if !self.is_written_down(key, &about).await => {
+                mail::Outcome::Later("it cannot be written down what it tells of".to_owned())
+            }
             Some(about) => match self.compose(daemon, &about).await {
                 Some(letter) => {
                     let mailer = self.reports.mailer.borrow().clone();
@@ -184,6 +216,28 @@ impl Batch {
         let actions = self.reports.outbox.borrow_mut().handle(daemon.now(), event);
         self.carry_out_letters(daemon, actions);
         self.reports.woken.notify_one();
+    }
+
+    /// Has the spool know which ends stand in a letter, before it is sent for the first time.
+    async fn is_written_down(&self, key: u64, about: &About) -> bool {
+        if about.is_written || about.address.kind != Kind::End {
+            return true;
+        }
+        let jobs = about.attempts.iter().filter_map(|attempt| JobId::new(attempt.job.0).ok()).collect::<Vec<_>>();
+        let Some(first) = jobs.first() else { return true };
+        let letter = LetterName { first: *first, is_digest: about.is_digest };
+        // In parts, between which others write; what is left of them after a crash is told by other letters.
+        for part in jobs.chunks(AT_ONCE) {
+            let change = Change::Lettered { letter, jobs: part.to_vec() };
+            if let Err(error) = self.store.write(vec![change]).await {
+                tracing::error!("a report waits to be written down: {error}");
+                return false;
+            }
+        }
+        if let Some(about) = self.reports.letters.borrow_mut().get_mut(&key) {
+            about.is_written = true;
+        }
+        true
     }
 
     /// The report is owed no more.
@@ -255,6 +309,8 @@ impl Batch {
     }
 }
 
+/// Ends of one letter that are written down at once.
+const AT_ONCE: usize = 1000;
 /// Reports that are read from the spool at once.
 const PAGE: u32 = 1000;
 /// As much of a stream as a letter can take.

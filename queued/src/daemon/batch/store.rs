@@ -166,9 +166,12 @@ fn is_urgent_unit(unit: &Unit) -> bool {
             matches!(event, hosted::Event::Ended(_) | hosted::Event::Started | hosted::Event::Acknowledged { .. })
         }
         Change::Reported { .. } | Change::Noticed { .. } | Change::Forget(_) | Change::Look | Change::Sweep(_) => true,
-        Change::Rotation(_) | Change::Submit(_) | Change::Booted { .. } | Change::Update { .. } | Change::Delete(_) => {
-            false
-        }
+        Change::Rotation(_)
+        | Change::Submit(_)
+        | Change::Booted { .. }
+        | Change::Update { .. }
+        | Change::Delete(_)
+        | Change::Lettered { .. } => false,
     };
     unit.is_awaited || !unit.changes.iter().all(is_lazy)
 }

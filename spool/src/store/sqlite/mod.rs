@@ -142,6 +142,7 @@ fn apply(
         Change::Look => Ok(lately.begin()),
         Change::Sweep(unused) => lately.sweep(connection, unused),
         Change::Rotation(rotation) => archive::note(connection, rotation.as_ref()).map(|()| Outcome::Noted),
+        Change::Lettered { letter, jobs } => step::lettered(connection, *letter, jobs),
         Change::Reported { job, outcome } => step::reported(connection, *job, outcome),
         Change::Noticed { job, ended_us, outcome } => step::noticed(connection, *job, *ended_us, outcome),
     }

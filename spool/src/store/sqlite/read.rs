@@ -10,7 +10,7 @@ use wire::identity::Certificate;
 use wire::job::Job;
 
 use super::{Reader, SpoolError, Which, configure, failed, hosted, job, pages, parsed, restored, status};
-use crate::store::{Brief, Description, InHand};
+use crate::store::{Brief, Description, InHand, LetterName, Owed};
 use crate::{JobId, SpoolId};
 
 /// A reader of a spool file.
@@ -181,14 +181,22 @@ impl Reader for SqliteReader {
         status::answer(&self.connection, now_us)
     }
 
-    fn owed(&self, after: u64, most: u32) -> Result<Vec<(JobId, u64)>, SpoolError> {
-        let sql = "SELECT id, attempt FROM jobs WHERE report = 'owed' AND id > ? ORDER BY id LIMIT ?";
+    fn owed(&self, after: u64, most: u32) -> Result<Vec<Owed>, SpoolError> {
+        let sql = "SELECT id, attempt, letter, is_digest FROM jobs LEFT JOIN letters ON job = id \
+                   WHERE report = 'owed' AND id > ? ORDER BY id LIMIT ?";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        let rows = statement
-            .query_map([after as i64, i64::from(most)], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
-        let rows = rows.map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mut rows = statement.query([after as i64, i64::from(most)]).map_err(failed)?;
         let id = |id: i64| JobId::new(id as u64).map_err(|error| SpoolError::Failed(error.to_string()));
-        rows.into_iter().map(|(job, attempt)| Ok((id(job)?, attempt as u64))).collect()
+        let mut owed = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let letter = match row.get::<_, Option<i64>>(2).map_err(failed)? {
+                Some(first) => Some(LetterName { first: id(first)?, is_digest: row.get(3).map_err(failed)? }),
+                None => None,
+            };
+            let (job, attempt) = (id(row.get(0).map_err(failed)?)?, row.get::<_, i64>(1).map_err(failed)? as u64);
+            owed.push(Owed { job, attempt, letter });
+        }
+        Ok(owed)
     }
 
     fn noticed(&self, after: u64, most: u32) -> Result<Vec<JobId>, SpoolError> {

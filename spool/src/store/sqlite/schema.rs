@@ -20,10 +20,11 @@ const VERSION: i64 = 1 + STEPS.len() as i64;
 /// What brings a file of version 1 to 2, of 2 to 3 and so on: statements of SQL. The tables below are those of the
 /// newest version. One that was released is never changed again, and leaves a file in `tests/golden`.
 const STEPS: [&str; 1] = [
-    // 2: what is done at the end of a job, and what became of that.
+    // 2: what is done at the end of a job, and what became of that; and which ends stand in one letter.
     "ALTER TABLE jobs ADD COLUMN notify BLOB;
      ALTER TABLE jobs ADD COLUMN notice TEXT NOT NULL DEFAULT '';
-     CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed'",
+     CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed';
+     CREATE TABLE letters (job INTEGER PRIMARY KEY, letter INTEGER NOT NULL, is_digest INTEGER NOT NULL) STRICT",
 ];
 
 /// Makes the tables, or brings older ones up to date.
@@ -166,6 +167,9 @@ CREATE INDEX jobs_unsettled ON jobs (id) WHERE state = 'running' OR state = 'dea
 CREATE INDEX jobs_held ON jobs (id) WHERE state = 'held';
 CREATE INDEX jobs_owed ON jobs (id) WHERE report = 'owed';
 CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed';
+
+-- Ends whose letter was written and is not known to be delivered: the same letter is sent again, whatever happens.
+CREATE TABLE letters (job INTEGER PRIMARY KEY, letter INTEGER NOT NULL, is_digest INTEGER NOT NULL) STRICT;
 
 -- The attempts that were placed on this host; of a job the newest.
 CREATE TABLE attempts (

@@ -7,7 +7,7 @@ use wire::session::{End, Outcome as Ending};
 use super::status::Tally;
 use super::{Outcome, SpoolError, failed, job, json, restored};
 use crate::home::{Event, Report, State, Step};
-use crate::store::StepChange;
+use crate::store::{LetterName, StepChange};
 use crate::{Attempt, JobId};
 
 pub fn step(connection: &Connection, tally: &mut Tally, change: &StepChange) -> Result<Outcome, SpoolError> {
@@ -130,7 +130,22 @@ pub fn delete(connection: &Connection, tally: &mut Tally, id: JobId) -> Result<O
     Ok(Outcome::Deleted { attempts })
 }
 
+pub fn lettered(connection: &Connection, letter: LetterName, jobs: &[JobId]) -> Result<Outcome, SpoolError> {
+    let sql = "INSERT INTO letters (job, letter, is_digest) VALUES (?, ?, ?) ON CONFLICT (job) DO UPDATE \
+               SET letter = excluded.letter, is_digest = excluded.is_digest";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    for job in jobs {
+        let row = params![job.number() as i64, letter.first.number() as i64, letter.is_digest];
+        statement.execute(row).map_err(failed)?;
+    }
+    Ok(Outcome::Noted)
+}
+
 pub fn reported(connection: &Connection, id: JobId, outcome: &str) -> Result<Outcome, SpoolError> {
+    connection
+        .prepare_cached("DELETE FROM letters WHERE job = ?")
+        .and_then(|mut statement| statement.execute([id.number() as i64]))
+        .map_err(failed)?;
     connection
         .prepare_cached("UPDATE jobs SET report = ? WHERE id = ? AND report = 'owed'")
         .and_then(|mut statement| statement.execute(params![outcome, id.number() as i64]))
