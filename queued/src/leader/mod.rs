@@ -3,15 +3,17 @@
 //! It is forked without exec by the [`maker`], mostly before there is a job for it (then it is called
 //! queue-spare), makes the pseudo-terminal and the pipes, starts the job when the runner releases it, mirrors the client's foreground on the remote terminal, waits
 //! for stopped, continued and ended, and keeps status and descriptors until the end was
-//! acknowledged. A new runner finds it by its abstract socket and adopts it.
+//! acknowledged. A new runner finds it by its abstract socket and adopts it. One of a batch job, of
+//! which nothing is left then, may be given another.
 //!
-//! It must not be shared between jobs, use the network, or allocate once the job runs.
+//! It must not be shared between jobs at a time, use the network, or allocate once the job runs.
 
 pub mod assignment;
 mod custody;
 mod job;
 pub mod maker;
 pub mod message;
+mod name;
 mod supervise;
 
 pub use assignment::Assignment;

@@ -15,12 +15,30 @@ use super::Assignment;
 use super::custody::Custody;
 use super::job::Surroundings;
 use super::message::{self, Attachment, Ended, FromLeader, Slot, ToLeader};
+use super::name;
 
 /// Runs one leader over its connection to the runner; never returns.
 pub fn lead(connection: OwnedFd) -> ! {
     // A leader that cannot go on has nobody to tell but the runner, which sees it leave.
-    let _ = Leader::prepare(connection).and_then(|leader| leader.map_or(Ok(()), Leader::run));
+    let _ = serve(connection);
     std::process::exit(0);
+}
+
+/// Leads a session, or one batch job after the other: to fork a leader for each costs more than a short job.
+fn serve(mut runner: OwnedFd) -> io::Result<()> {
+    sys::process::new_session()?;
+    sys::process::become_subreaper()?;
+    for number in IGNORED {
+        sys::signal::ignore(number)?;
+    }
+    sys::signal::default(nix::libc::SIGCHLD)?;
+    let mut signals = Signals::block(&[nix::libc::SIGCHLD])?;
+    while let Some(leader) = Leader::prepare(runner, signals)?
+        && let Some(freed) = leader.run()?
+    {
+        (runner, signals) = freed;
+    }
+    Ok(())
 }
 
 struct Leader {
@@ -66,17 +84,9 @@ enum Phase {
 }
 
 impl Leader {
-    /// Makes everything ready: first what is the same for all jobs, then, when one has come, what it
-    /// needs. `None` when the runner gave up before.
-    fn prepare(runner: OwnedFd) -> io::Result<Option<Self>> {
-        sys::process::new_session()?;
+    /// Waits for a job and makes ready what it needs. `None` when the runner gave up before.
+    fn prepare(runner: OwnedFd, signals: Signals) -> io::Result<Option<Self>> {
         sys::process::set_name("queue-spare");
-        sys::process::become_subreaper()?;
-        for number in IGNORED {
-            sys::signal::ignore(number)?;
-        }
-        sys::signal::default(nix::libc::SIGCHLD)?;
-        let signals = Signals::block(&[nix::libc::SIGCHLD])?;
         let Some((record, descriptors)) = message::receive(&runner)? else {
             return Ok(None);
         };
@@ -91,7 +101,7 @@ impl Leader {
             _ => return Ok(None),
         };
         sys::process::set_name("queue-leader");
-        let adoption = sys::unix::abstract_listener(&name)?;
+        let adoption = name::take(&name)?;
         adoption.set_nonblocking(true)?;
         let leader = Self {
             adoption,
@@ -112,17 +122,19 @@ impl Leader {
         Ok(Some(leader))
     }
 
-    fn run(mut self) -> io::Result<()> {
+    /// Leads the job to its end. What another one may be led with, after a batch job: nothing of it is left then.
+    fn run(mut self) -> io::Result<Option<(OwnedFd, Signals)>> {
         loop {
             match &self.phase {
-                Phase::Done => return Ok(()),
-                Phase::Waiting { until: Some(until) } if *until <= Instant::now() => return Ok(()),
+                Phase::Done if self.custody.is_some() => return Ok(self.runner.map(|runner| (runner, self.signals))),
+                Phase::Done => return Ok(None),
+                Phase::Waiting { until: Some(until) } if *until <= Instant::now() => return Ok(None),
                 // Nobody came for the end of the job in all this time.
                 Phase::Ended { until: Some(until), .. } if self.runner.is_none() && *until <= Instant::now() => {
-                    return Ok(());
+                    return Ok(None);
                 }
                 // Unreleased and without a runner nothing has run, and nobody can release it.
-                Phase::Waiting { .. } if self.runner.is_none() => return Ok(()),
+                Phase::Waiting { .. } if self.runner.is_none() => return Ok(None),
                 _ => {}
             }
             let (runner, adoption, child) = self.wait()?;
@@ -374,7 +386,8 @@ impl Leader {
         let same_user =
             sys::credentials::peer(connection.as_fd()).is_ok_and(|peer| peer.uid == sys::credentials::own_uid());
         // The old runner's last words, and that it has gone, may still lie in its connection.
-        while self.runner.as_ref().is_some_and(has_something) {
+        // What comes after an acknowledged end is about the next job.
+        while !matches!(self.phase, Phase::Done) && self.runner.as_ref().is_some_and(has_something) {
             self.hear();
         }
         // While the runner lives the job is its; a second one is turned away.

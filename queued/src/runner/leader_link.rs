@@ -26,6 +26,11 @@ impl LeaderLink {
         self.connection.as_ref().map(|connection| connection.as_fd())
     }
 
+    /// The connection to a leader that has no job any more.
+    pub fn into_connection(self) -> Option<OwnedFd> {
+        self.connection
+    }
+
     /// The descriptor in a slot.
     pub fn slot(&self, slot: Slot) -> Option<&OwnedFd> {
         self.slots[slot as usize].as_ref()

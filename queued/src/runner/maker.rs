@@ -1,7 +1,7 @@
 //! The runner's side of leaders: starting the process they are forked from, and asking it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -17,12 +17,12 @@ use crate::leader::message::{self, FromLeader, ToLeader};
 /// The running leader maker. It ends when this is dropped.
 pub struct Maker {
     connection: Mutex<UnixStream>,
-    /// A leader that knows no job yet: half of a start is done before it is asked for.
-    spare: Mutex<Option<Spare>>,
+    /// Leaders that know no job yet, the newest last: half of a start is done before it is asked for.
+    spares: Mutex<Vec<Spare>>,
 }
 
 struct Spare {
-    leader: UnixStream,
+    leader: OwnedFd,
     since: Instant,
 }
 
@@ -54,54 +54,70 @@ impl Maker {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Self { connection: Mutex::new(ours), spare: Mutex::new(None) })
+        Ok(Self { connection: Mutex::new(ours), spares: Mutex::default() })
     }
 
     /// Has a leader forked for the next job, unless one is there.
     pub fn provide(&self) {
-        let mut spare = lock(&self.spare);
-        if spare.is_none() {
+        let mut spares = lock(&self.spares);
+        if spares.is_empty() {
             // Without one the next start takes a little longer.
-            *spare = self.fork().ok().map(|leader| Spare { leader, since: Instant::now() });
+            spares.extend(self.fork().ok().map(|leader| Spare { leader, since: Instant::now() }));
         }
     }
 
-    /// Lets a spare leader go that nobody has needed for a while. Says when to look again.
+    /// The end of a batch job was acknowledged: its leader leads another one, unless there are enough.
+    pub fn give_back(&self, leader: OwnedFd) {
+        let mut spares = lock(&self.spares);
+        if spares.len() < MOST_SPARES {
+            spares.push(Spare { leader, since: Instant::now() });
+        }
+    }
+
+    /// Lets spare leaders go that nobody has needed for a while. Says when to look again.
     pub fn dismiss(&self) -> Option<Instant> {
-        let mut spare = lock(&self.spare);
-        spare.take_if(|spare| spare.since + KEPT <= Instant::now());
-        spare.as_ref().map(|spare| spare.since + KEPT)
+        let mut spares = lock(&self.spares);
+        let now = Instant::now();
+        spares.retain(|spare| spare.since + KEPT > now);
+        spares.iter().map(|spare| spare.since + KEPT).min()
     }
 
     /// Has a leader make terminal and pipes for these descriptors of a job: the spare one, or one that
     /// is forked for it. It knows nothing of the job yet, and leaves when this is dropped.
     pub fn open(&self, session: &str, place: &str, descriptors: &[Descriptor; 3]) -> io::Result<Opening> {
-        let leader = self.spare_or_new()?;
         let terminal = (0..3).filter(|number| descriptors[*number] == Descriptor::Pty).map(|number| 1 << number).sum();
         let name = leader::socket_name(sys::credentials::own_uid(), place, session);
-        message::send(leader.as_fd(), &ToLeader::Open { terminal, name }.encode(), &[])?;
-        Ok(Opening(leader.into()))
+        self.tell_one(&ToLeader::Open { terminal, name }, &[]).map(Opening)
     }
 
     /// Has a leader get ready for a batch job with this description and these descriptors 0, 1 and 2. It says
     /// `Ready` then.
     pub fn batch(&self, session: &str, place: &str, sheet: &OwnedFd, ends: &[OwnedFd; 3]) -> io::Result<OwnedFd> {
-        let leader = self.spare_or_new()?;
         let name = leader::socket_name(sys::credentials::own_uid(), place, session);
         let [stdin, stdout, stderr] = ends.each_ref().map(|end| end.as_fd());
-        message::send(leader.as_fd(), &ToLeader::Batch { name }.encode(), &[sheet.as_fd(), stdin, stdout, stderr])?;
-        Ok(leader.into())
+        self.tell_one(&ToLeader::Batch { name }, &[sheet.as_fd(), stdin, stdout, stderr])
     }
 
-    fn spare_or_new(&self) -> io::Result<UnixStream> {
-        let spare = lock(&self.spare).take();
-        spare.map_or_else(|| self.fork(), |spare| Ok(spare.leader))
+    /// Tells a leader what it is for: a spare one, or a new one where those have died.
+    fn tell_one(&self, told: &ToLeader, descriptors: &[BorrowedFd]) -> io::Result<OwnedFd> {
+        loop {
+            let spare = lock(&self.spares).pop();
+            let (leader, is_new) = match spare {
+                Some(spare) => (spare.leader, false),
+                None => (self.fork()?, true),
+            };
+            match message::send(leader.as_fd(), &told.encode(), descriptors) {
+                Ok(()) => return Ok(leader),
+                Err(error) if is_new => return Err(error),
+                Err(_) => {}
+            }
+        }
     }
 
-    fn fork(&self) -> io::Result<UnixStream> {
+    fn fork(&self) -> io::Result<OwnedFd> {
         let (ours, theirs) = UnixStream::pair()?;
         sys::descriptors::send(lock(&self.connection).as_fd(), &[0], &[theirs.as_fd()])?;
-        Ok(ours)
+        Ok(ours.into())
     }
 }
 
@@ -109,6 +125,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+/// Leaders that are kept for jobs to come: some are between two jobs at any time.
+const MOST_SPARES: usize = 8;
 /// How long a spare leader waits for a job.
 const KEPT: Duration = Duration::from_secs(10);
 

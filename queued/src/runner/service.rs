@@ -286,13 +286,12 @@ impl Service {
                     }
                 }
             }
-            ToRunner::PrepareAttempt(_) => {
+            ToRunner::PrepareAttempt(_) | ToRunner::Settle(_) => {
                 self.look_at_spare.get_or_insert(Instant::now() + SPARE);
                 self.batch.give(Order::Said(message, None));
             }
             ToRunner::Release(_)
             | ToRunner::Withdraw(_)
-            | ToRunner::Settle(_)
             | ToRunner::Stop { .. }
             | ToRunner::SignalAttempt { .. }
             | ToRunner::Lease { .. }

@@ -162,3 +162,24 @@ fn a_failure_is_tried_again_and_each_attempt_has_its_output() {
     }
     assert_eq!(here.queue(&["logs", &id.to_string()]).success().text(), "attempt 3");
 }
+
+/// A leader leads one batch job after the other, and nothing of one is seen by the next.
+#[test]
+fn the_next_job_has_the_leader_of_one_before_and_nothing_else_of_it() {
+    let here = Here::new();
+    let script = "echo $PPID; umask; ulimit -S -n; trap; ls -l /proc/self/fd | wc -l; sleep 100 & exec true";
+    let mut leaders = Vec::new();
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        let id = here.script(&["--mail", "none"], script);
+        assert_eq!(here.wait(&[id]), 0);
+        assert_eq!(here.show(id)["left_over"], 1);
+        let output = here.output(id);
+        let (leader, rest) = std::str::from_utf8(&output).expect("text").split_once('\n').expect("lines");
+        leaders.push(leader.to_owned());
+        seen.push(rest.to_owned());
+    }
+    assert!(seen.iter().all(|one| *one == seen[0]), "{seen:?}");
+    let different = leaders.iter().collect::<std::collections::BTreeSet<_>>();
+    assert!(different.len() < leaders.len(), "each had a leader of its own: {leaders:?}");
+}

@@ -373,8 +373,12 @@ impl Attempts {
         {
             self.numbers.remove(key);
             self.shared.board.settle(key);
-            if let Some(leader) = &attempt.leader {
-                leader.tell(&ToLeader::Acknowledge, &[]);
+            let Some(leader) = attempt.leader else { return };
+            leader.tell(&ToLeader::Acknowledge, &[]);
+            if let Some(connection) = leader.into_connection()
+                && self.events.delete(&connection).is_ok()
+            {
+                self.shared.maker.give_back(connection);
             }
         }
     }
