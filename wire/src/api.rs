@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::attempts::AttemptTerms;
+use crate::history::EndedSession;
 use crate::identity::{Certificate, Trust, Warrant};
 use crate::job::{Descriptor, Job};
 use crate::news::{HostRow, OwnRank};
@@ -301,6 +302,9 @@ pub enum Note {
         /// The host's rank after this end.
         #[serde(default)]
         rank: Option<OwnRank>,
+        /// What there is to be remembered of it, if it was a session that had begun.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Box<EndedSession>>,
     },
     /// To the home: a slot is held for you.
     Offer {

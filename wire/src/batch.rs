@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ByteString;
 use crate::api::JobName;
+use crate::history::{EndPlace, RowKind};
 use crate::identity::Certificate;
 use crate::job::Job;
 use crate::session::Usage;
@@ -174,16 +175,23 @@ pub struct ListRequest {
     /// Out of this archive or copy of a spool on the caller's host, by its absolute path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<ByteString>,
+    /// In the order of their ends instead, with the sessions that have ended among them: those behind this
+    /// place. `after` says nothing then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_end: Option<EndPlace>,
 }
 
 /// Answer to [`ListRequest`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListAnswer {
-    /// In the order of their ids.
+    /// In the order of their ids, or of their ends if that was asked for.
     pub jobs: Vec<JobRow>,
     /// Ask again with `after` set to this: there may be more.
     pub more: Option<u64>,
+    /// The same for `by_end`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_by_end: Option<EndPlace>,
     /// Jobs asked for by name that are not there, with the reason.
     pub missing: Vec<(JobName, String)>,
 }
@@ -192,6 +200,8 @@ pub struct ListAnswer {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JobRow {
+    /// Whether it is one: `queue history` shows sessions too.
+    pub kind: RowKind,
     /// Its number at home.
     pub id: u64,
     /// Its home.

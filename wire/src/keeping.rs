@@ -33,8 +33,11 @@ pub struct RotateRequest {
 /// Answer to [`RotateRequest`]: they are in the archive and not in the spool any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotateAnswer {
-    /// How many; with none there is no archive.
+    /// How many; with neither jobs nor sessions there is no archive.
     pub jobs: u64,
+    /// Sessions that had ended before them, or since.
+    #[serde(default)]
+    pub sessions: u64,
 }
 
 /// Answer to `GET /v1/jobs/doctor`: what the daemon finds of itself.

@@ -10,6 +10,7 @@ pub mod attempts;
 pub mod batch;
 pub mod byte_string;
 pub mod exchange;
+pub mod history;
 pub mod identity;
 pub mod job;
 pub mod keeping;

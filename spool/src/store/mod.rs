@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use wire::ByteString;
 use wire::batch::{JobRow, MailWish, StatusAnswer, Update, Wishes};
+use wire::history::EndedSession;
 use wire::identity::Certificate;
 use wire::job::Job;
 use wire::session::Outcome as Ending;
@@ -201,6 +202,10 @@ pub enum Change {
     Forget(Vec<Ended>),
     /// A look for what no job refers to begins.
     Look,
+    /// A session of this home has ended.
+    Session(Box<PastSession>),
+    /// Forget these sessions.
+    ForgetSessions(Vec<u64>),
     /// The look has found that no job refers to these: forget what is still so.
     Sweep(Unused),
     /// Jobs are moved into an archive from now on; none: no more.
@@ -307,6 +312,17 @@ pub struct Ended {
     pub attempt: u64,
     /// When it ended, microseconds since 1970.
     pub ended_us: i64,
+}
+
+/// A session that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastSession {
+    /// Its number, which is no job's.
+    pub id: JobId,
+    /// Where it ran.
+    pub host: String,
+    /// What the host tells of it.
+    pub told: EndedSession,
 }
 
 /// Rows that no job refers to.

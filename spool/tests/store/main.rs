@@ -5,5 +5,6 @@ mod changes;
 mod copies;
 mod forgetting;
 mod golden;
+mod past;
 mod samples;
 mod submissions;

@@ -22,6 +22,8 @@ pub struct Archive {
     pub id: SpoolId,
     /// How many jobs are in it.
     pub jobs: u64,
+    /// How many sessions.
+    pub sessions: u64,
 }
 
 impl Archive {
@@ -46,7 +48,8 @@ pub struct Rotation {
 }
 
 impl SqliteReader {
-    /// Copies all jobs that have ended, and whose reports are settled, into a new archive. None: there are none.
+    /// Copies all jobs that have ended, and whose reports are settled, into a new archive, and all sessions. None:
+    /// there are none.
     ///
     /// # Errors
     /// It cannot be written, or there is such a file. Nothing is left of it then.
@@ -70,13 +73,15 @@ impl SqliteReader {
             jobs += archive.execute(&copy, [after, last]).map_err(refused)?;
             after = last;
         }
+        let sessions = archive.execute("INSERT INTO main.sessions SELECT * FROM spool.sessions", []);
+        let sessions = sessions.map_err(refused)?;
         archive.execute_batch("DETACH spool").map_err(refused)?;
         archive.close().map_err(|(_, error)| refused(error))?;
-        if jobs == 0 {
+        if jobs == 0 && sessions == 0 {
             return Ok(None);
         }
         new.sync()?;
-        Ok(Some(Archive { new, id, jobs: jobs as u64 }))
+        Ok(Some(Archive { new, id, jobs: jobs as u64, sessions: sessions as u64 }))
     }
 
     /// Reads a copy or an archive.

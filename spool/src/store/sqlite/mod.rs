@@ -10,6 +10,7 @@ mod expiry;
 mod hosted;
 mod job;
 mod pages;
+mod past;
 mod read;
 mod restored;
 mod schema;
@@ -38,6 +39,7 @@ pub struct SqliteSpool {
     id: SpoolId,
     tally: status::Tally,
     lately: expiry::Lately,
+    sessions: past::Count,
     restored: Option<Restored>,
 }
 
@@ -66,7 +68,8 @@ impl SqliteSpool {
         let id = identity(&connection)?;
         let tally = status::Tally::stored(&connection)?;
         let lately = expiry::Lately::new();
-        Ok(Self { connection, path: path.to_owned(), id, tally, lately, restored })
+        let sessions = past::Count::stored(&connection)?;
+        Ok(Self { connection, path: path.to_owned(), id, tally, lately, sessions, restored })
     }
 
     /// One more reader of the same file.
@@ -89,7 +92,7 @@ impl Spool for SqliteSpool {
     }
 
     fn write(&mut self, units: &[Vec<Change>]) -> Result<Vec<Vec<Outcome>>, SpoolError> {
-        let mut tally = self.tally.clone();
+        let (mut tally, mut sessions) = (self.tally.clone(), self.sessions);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let mut outcomes = Vec::with_capacity(units.len());
         for unit in units {
@@ -99,7 +102,7 @@ impl Spool for SqliteSpool {
                 let outcome = if refused {
                     Outcome::Skipped
                 } else {
-                    apply(&transaction, &mut tally, &mut self.lately, self.id, change)?
+                    apply(&transaction, &mut tally, &mut sessions, &mut self.lately, self.id, change)?
                 };
                 refused |= matches!(outcome, Outcome::Refused(_) | Outcome::Later);
                 results.push(outcome);
@@ -110,7 +113,7 @@ impl Spool for SqliteSpool {
             tally.store(&transaction)?;
         }
         transaction.commit().map_err(failed)?;
-        self.tally = tally;
+        (self.tally, self.sessions) = (tally, sessions);
         Ok(outcomes)
     }
 }
@@ -118,6 +121,7 @@ impl Spool for SqliteSpool {
 fn apply(
     connection: &Connection,
     tally: &mut status::Tally,
+    sessions: &mut past::Count,
     lately: &mut expiry::Lately,
     own: SpoolId,
     change: &Change,
@@ -145,6 +149,8 @@ fn apply(
         Change::Lettered { letter, jobs } => step::lettered(connection, *letter, jobs),
         Change::Reported { job, outcome } => step::reported(connection, *job, outcome),
         Change::Noticed { job, ended_us, outcome } => step::noticed(connection, *job, *ended_us, outcome),
+        Change::Session(session) => sessions.add(connection, session),
+        Change::ForgetSessions(ids) => sessions.forget(connection, ids),
     }
 }
 

@@ -4,6 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use wire::ByteString;
 use wire::batch::JobRow;
+use wire::history::{EndPlace, RowKind};
 use wire::session::Usage;
 
 use super::{SpoolError, Which, failed, parsed};
@@ -17,9 +18,42 @@ pub fn page(
     most: u32,
     now_us: i64,
 ) -> Result<(Vec<JobRow>, Option<u64>), SpoolError> {
-    let most = if most == 0 { MOST } else { most.min(MOST) };
-    let mut conditions = vec!["jobs.id > ?".to_owned()];
-    let mut values = vec![Value::Integer(after as i64)];
+    let most = page_size(most);
+    let conditions = vec!["jobs.id > ?".to_owned()];
+    let jobs = select(connection, which, conditions, vec![Value::Integer(after as i64)], "jobs.id", most, now_us)?;
+    let more = (jobs.len() as u32 == most).then(|| jobs.last().map(|job| job.id)).flatten();
+    Ok((jobs, more))
+}
+
+/// Those that have ended, in the order of their ends.
+pub fn by_end(
+    connection: &Connection,
+    which: &Which,
+    after: EndPlace,
+    most: u32,
+    now_us: i64,
+) -> Result<Vec<JobRow>, SpoolError> {
+    let EndPlace { ended_us, id } = after;
+    let behind = "jobs.ended_us >= ? AND (jobs.ended_us > ? OR jobs.id > ?)".to_owned();
+    let ended = "jobs.state IN ('finished', 'dead', 'cancelled')".to_owned();
+    let values = [ended_us, ended_us, id as i64].map(Value::Integer).to_vec();
+    select(connection, which, vec![behind, ended], values, "jobs.ended_us, jobs.id", most, now_us)
+}
+
+/// Rows in one page, where so many are wanted; 0: as many as there may be.
+pub fn page_size(most: u32) -> u32 {
+    if most == 0 { MOST } else { most.min(MOST) }
+}
+
+fn select(
+    connection: &Connection,
+    which: &Which,
+    mut conditions: Vec<String>,
+    mut values: Vec<Value>,
+    order: &str,
+    most: u32,
+    now_us: i64,
+) -> Result<Vec<JobRow>, SpoolError> {
     if let Some(user) = &which.user {
         conditions.push("jobs.user = ?".to_owned());
         values.push(Value::Text(user.clone()));
@@ -37,15 +71,15 @@ pub fn page(
             crate::query::Value::Text(text) => Value::Text(text),
         }));
     }
-    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {} ORDER BY jobs.id LIMIT {most}", conditions.join(" AND "));
+    let conditions = conditions.join(" AND ");
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {conditions} ORDER BY {order} LIMIT {most}");
     let mut statement = connection.prepare(&sql).map_err(failed)?;
     let rows = statement.query_map(params_from_iter(values), |row| job_row(row, now_us)).map_err(failed)?;
     let mut jobs = Vec::new();
     for row in rows {
         jobs.push(row.map_err(failed)??);
     }
-    let more = (jobs.len() as u32 == most).then(|| jobs.last().map(|job| job.id)).flatten();
-    Ok((jobs, more))
+    Ok(jobs)
 }
 
 const COLUMNS: &str = "jobs.id, jobs.record, jobs.user, jobs.queue, jobs.priority, jobs.name, jobs.tags, \
@@ -87,6 +121,7 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         }),
     };
     Ok(Ok(JobRow {
+        kind: RowKind::Job,
         id: row.get::<_, i64>(0)? as u64,
         home: String::new(),
         state: state.word().to_owned(),

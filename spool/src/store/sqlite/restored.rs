@@ -87,9 +87,10 @@ pub fn new_id() -> Result<SpoolId, SpoolError> {
     Ok(SpoolId::new(random))
 }
 
-/// The largest number that a job has, or had before it was forgotten.
+/// The largest number that a job or a session has, or a job had before it was forgotten.
 pub fn last_id(connection: &Connection) -> Result<u64, SpoolError> {
     let sql = "SELECT max(coalesce((SELECT max(id) FROM jobs), 0),
+         coalesce((SELECT max(id) FROM sessions), 0),
          coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last-id'), 0))";
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     statement.query_row([], |row| row.get::<_, i64>(0)).map(|last| last as u64).map_err(failed)

@@ -19,13 +19,23 @@ const ARCHIVE: i64 = 0x7175_6561;
 const VERSION: i64 = 1 + STEPS.len() as i64;
 /// What brings a file of version 1 to 2, of 2 to 3 and so on: statements of SQL. The tables below are those of the
 /// newest version. One that was released is never changed again, and leaves a file in `tests/golden`.
-const STEPS: [&str; 1] = [
-    // 2: what is done at the end of a job, and what became of that; and which ends stand in one letter.
-    "ALTER TABLE jobs ADD COLUMN notify BLOB;
-     ALTER TABLE jobs ADD COLUMN notice TEXT NOT NULL DEFAULT '';
-     CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed';
-     CREATE TABLE letters (job INTEGER PRIMARY KEY, letter INTEGER NOT NULL, is_digest INTEGER NOT NULL) STRICT",
-];
+const STEPS: [&str; 1] = [SECOND];
+
+/// What is done at the end of a job, and what became of that; which ends stand in one letter; sessions that have
+/// ended are remembered, and listed among the jobs in the order of their ends.
+const SECOND: &str = "
+ALTER TABLE jobs ADD COLUMN notify BLOB;
+ALTER TABLE jobs ADD COLUMN notice TEXT NOT NULL DEFAULT '';
+CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed';
+CREATE TABLE letters (job INTEGER PRIMARY KEY, letter INTEGER NOT NULL, is_digest INTEGER NOT NULL) STRICT;
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY, user TEXT NOT NULL, command TEXT NOT NULL, host TEXT NOT NULL, queue TEXT NOT NULL,
+    started_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, exit INTEGER, signal TEXT, core INTEGER NOT NULL,
+    wall_us INTEGER, user_us INTEGER, system_us INTEGER, max_rss_kib INTEGER
+) STRICT;
+CREATE INDEX sessions_by_end ON sessions (ended_us);
+CREATE INDEX jobs_by_end ON jobs (ended_us) WHERE ended_us IS NOT NULL;
+";
 
 /// Makes the tables, or brings older ones up to date.
 pub fn prepare(connection: &Connection) -> Result<(), SpoolError> {
@@ -88,15 +98,15 @@ impl Kind {
 const HEADER: usize = 100;
 const APPLICATION_AT: usize = 68;
 
-/// Checks that a file is ours, and one that can be read as it is.
+/// Checks that a file is ours, and one that can be read as it is: what listings show is in the tables of every
+/// version, but for [`has_sessions`].
 pub fn check(connection: &Connection) -> Result<(), SpoolError> {
-    match known_version(connection)? {
-        VERSION => Ok(()),
-        older => Err(SpoolError::Failed(format!(
-            "it was written by an older queue (version {older} of its tables, not {VERSION}): put it in place as a \
-             spool of its own, and it is brought up to date"
-        ))),
-    }
+    known_version(connection).map(drop)
+}
+
+/// Whether sessions that have ended are in it: it is not older than that.
+pub fn has_sessions(connection: &Connection) -> Result<bool, SpoolError> {
+    Ok(number(connection, "user_version")? >= 2)
 }
 
 /// The version of the tables of a file that is ours.
@@ -166,10 +176,19 @@ CREATE INDEX jobs_later ON jobs (lane, not_before_us) WHERE state = 'pending' AN
 CREATE INDEX jobs_unsettled ON jobs (id) WHERE state = 'running' OR state = 'dead';
 CREATE INDEX jobs_held ON jobs (id) WHERE state = 'held';
 CREATE INDEX jobs_owed ON jobs (id) WHERE report = 'owed';
+CREATE INDEX jobs_by_end ON jobs (ended_us) WHERE ended_us IS NOT NULL;
 CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed';
 
 -- Ends whose letter was written and is not known to be delivered: the same letter is sent again, whatever happens.
 CREATE TABLE letters (job INTEGER PRIMARY KEY, letter INTEGER NOT NULL, is_digest INTEGER NOT NULL) STRICT;
+
+-- Sessions of this home that have ended.
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY, user TEXT NOT NULL, command TEXT NOT NULL, host TEXT NOT NULL, queue TEXT NOT NULL,
+    started_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, exit INTEGER, signal TEXT, core INTEGER NOT NULL,
+    wall_us INTEGER, user_us INTEGER, system_us INTEGER, max_rss_kib INTEGER
+) STRICT;
+CREATE INDEX sessions_by_end ON sessions (ended_us);
 
 -- The attempts that were placed on this host; of a job the newest.
 CREATE TABLE attempts (
@@ -203,6 +222,24 @@ mod tests {
         assert!(bring_up(&connection, 4, &broken).is_err());
         assert_eq!(version(&connection), 4);
         assert!(connection.execute("UPDATE one SET d = 1", []).is_err(), "the step before was taken back");
+    }
+
+    #[test]
+    fn what_is_brought_up_to_date_is_like_what_is_made_new() {
+        let tables = |connection: &Connection| {
+            let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+            let mut statement = connection.prepare(sql).expect("a table of tables");
+            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+            rows.expect("rows").collect::<Result<Vec<_>, _>>().expect("rows")
+        };
+        let (new, old) = (Connection::open_in_memory().expect("memory"), Connection::open_in_memory().expect("memory"));
+        prepare(&new).expect("new tables");
+        let first = include_str!("../../../tests/golden/version-1.sql");
+        old.execute_batch(first).expect("a good dump");
+        assert!(!has_sessions(&old).expect("a number"));
+        prepare(&old).expect("older tables");
+        assert_eq!(tables(&old), tables(&new));
+        assert!(has_sessions(&old).expect("a number"));
     }
 
     #[test]
