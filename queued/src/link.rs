@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use wire::ByteString;
 use wire::api::{Refusal, SessionRow};
 use wire::batch::{JobRow, OutputStream, Wishes};
+use wire::history::Past;
 use wire::identity::{Certificate, Warrant};
 use wire::job::Job;
 use wire::session::End;
@@ -218,6 +219,9 @@ pub enum FromRunner {
         /// was never released.
         #[serde(default)]
         since_boot_ms: u64,
+        /// Sessions that have ended while no daemon was there to be told.
+        #[serde(default)]
+        past: Vec<(Held, Past)>,
     },
     /// What became of an attempt that was released.
     Attempt {
@@ -272,6 +276,9 @@ pub enum FromRunner {
         session: String,
         /// How many CPUs it kept busy, on average over its life.
         busy: f64,
+        /// What there is to be remembered of it; none: it never ran.
+        #[serde(default)]
+        past: Option<Past>,
     },
 }
 

@@ -14,7 +14,7 @@ use super::surface::plain;
 use super::{Run, checked_host, job_name};
 use crate::failure::Failure;
 use crate::job_table::Style;
-use crate::records::Format;
+use crate::records::{self, Format};
 
 /// What is said of a batch job besides its command and surroundings.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -112,8 +112,15 @@ pub struct Meant {
 /// A command about jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobCommand {
-    /// `queue list`, `queue query`, `queue history`.
+    /// `queue list`, `queue query`.
     List {
+        /// Which.
+        meant: Meant,
+        /// How.
+        shown: Shown,
+    },
+    /// `queue history`.
+    History {
         /// Which.
         meant: Meant,
         /// How.
@@ -344,7 +351,7 @@ pub fn commands() -> Vec<Command> {
     vec![
         listing("list", "Show jobs").arg(archive()),
         listing("query", "Show the jobs for which something is true: state=finished exit!=0 tag=night").arg(archive()),
-        listing("history", "Show jobs that have ended").arg(archive()),
+        listing("history", "Show jobs and sessions that have ended").arg(archive()),
         listing("show", "Show everything about a job").arg(archive()),
         plain(
             Command::new("status")
@@ -394,7 +401,7 @@ pub fn commands() -> Vec<Command> {
 pub fn read_command(name: &str, matches: &ArgMatches) -> Result<Option<JobCommand>, Failure> {
     let command = match name {
         "list" | "query" => JobCommand::List { meant: meant(matches, "")?, shown: shown(matches) },
-        "history" => JobCommand::List { meant: meant(matches, "ended")?, shown: shown(matches) },
+        "history" => JobCommand::History { meant: meant(matches, "ended")?, shown: shown(matches) },
         "show" => JobCommand::Show { meant: named(matches, name)?, shown: shown(matches) },
         "status" => JobCommand::Status { shown: shown(matches), exits: matches.get_one::<String>("exit").cloned() },
         "why" => {
@@ -555,6 +562,9 @@ fn of_words(words: Vec<String>, besides: &str) -> Result<Meant, Failure> {
             "all" => meant.all = true,
             _ if word.starts_with(|first: char| first.is_ascii_digit()) && !word.contains(['-', '=', ' ']) => {
                 meant.jobs.push(job_name(&word)?);
+            }
+            _ if word.strip_prefix('s').is_some_and(|rest| records::job_name(rest).is_some()) => {
+                return Err(Failure::usage(format!("{word} is a session that has ended; only jobs are meant here")));
             }
             _ => terms.push(word),
         }

@@ -481,7 +481,9 @@ mod tests {
     #[test]
     fn jobs_are_named_by_ids_states_and_queries() {
         let meant = |line: &str| match parsed(line) {
-            Ok(Invocation::Jobs(batch::JobCommand::List { meant, .. })) => meant,
+            Ok(Invocation::Jobs(batch::JobCommand::List { meant, .. } | batch::JobCommand::History { meant, .. })) => {
+                meant
+            }
             other => panic!("{line}: {other:?}"),
         };
         assert_eq!(meant("queue list"), batch::Meant::default());
@@ -490,6 +492,8 @@ mod tests {
         assert_eq!(meant("queue history tag=a").query.as_deref(), Some("(ended) tag=a"));
         let job = |id, home: Option<&str>| JobName { id, home: home.map(str::to_owned) };
         assert_eq!(meant("queue list 17 18@redfish").jobs, [job(17, None), job(18, Some("redfish"))]);
+        let session = parsed("queue cancel s18").expect_err("no job").message;
+        assert_eq!(session, "s18 is a session that has ended; only jobs are meant here");
         assert!(meant("queue list -").input);
     }
 

@@ -10,6 +10,7 @@ use wire::batch::{
     Change, ChangeAnswer, ChangeRequest, JobRow, ListAnswer, ListRequest, OutputRequest, OutputStream, Select,
     StatusAnswer, WaitRequest, WhyAnswer, WhyRequest,
 };
+use wire::history::EndPlace;
 
 use super::mail;
 use crate::arguments::batch::{JobCommand, Meant, Shown};
@@ -26,6 +27,8 @@ pub fn run(command: &JobCommand) -> Result<Ending, Failure> {
     let daemon = Daemon::of_user();
     match command {
         JobCommand::List { meant, shown } => list(&daemon, meant, shown),
+        JobCommand::History { meant, shown } if meant.jobs.is_empty() && !meant.input => history(&daemon, meant, shown),
+        JobCommand::History { meant, shown } => list(&daemon, meant, shown),
         JobCommand::Show { meant, shown } => show_all(&daemon, meant, shown),
         JobCommand::Status { shown, exits } => count(&daemon, shown, exits.as_deref()),
         JobCommand::Why { meant, shown } => explain(&daemon, meant, shown),
@@ -60,7 +63,11 @@ fn select(meant: &Meant) -> Result<Select, Failure> {
         let mut bytes = Vec::new();
         let read = stdin().lock().take(MOST_INPUT).read_to_end(&mut bytes);
         read.map_err(|error| Failure::own(format!("cannot read standard input: {}", words(&error))))?;
-        let named = records::read_ids("standard input", &bytes)?;
+        let records::Named { jobs: named, sessions } = records::read_ids("standard input", &bytes)?;
+        if sessions > 0 {
+            let what = if sessions == 1 { "1 session is".to_owned() } else { format!("{sessions} sessions are") };
+            let _ = writeln!(stderr(), "queue: {what} left out: they have ended, and are no jobs");
+        }
         let mut seen = jobs.iter().cloned().map(|job| (job.id, job.home)).collect::<HashSet<_>>();
         jobs.extend(named.into_iter().filter(|job| seen.insert((job.id, job.home.clone()))));
         if jobs.is_empty() && meant.query.is_none() {
@@ -101,13 +108,23 @@ fn understood<T: serde::de::DeserializeOwned>(answer: &[u8]) -> Result<T, Failur
 fn each(
     daemon: &Daemon,
     meant: &Meant,
+    see: impl FnMut(&JobRow) -> Result<Flow, Failure>,
+) -> Result<Vec<(JobName, String)>, Failure> {
+    pages(daemon, meant, None, see)
+}
+
+/// The same; from a place on in the order of the ends, if one is said.
+fn pages(
+    daemon: &Daemon,
+    meant: &Meant,
+    by_end: Option<EndPlace>,
     mut see: impl FnMut(&JobRow) -> Result<Flow, Failure>,
 ) -> Result<Vec<(JobName, String)>, Failure> {
     let select = select(meant)?;
     let archive = meant.archive.as_deref().map(std::path::absolute).transpose();
     let archive = archive.map_err(|error| Failure::own(format!("cannot find the archive: {}", words(&error))))?;
     let archive = archive.map(|archive| archive.into_os_string().into());
-    let mut request = ListRequest { select, after: 0, most: FIRST_PAGE, archive };
+    let mut request = ListRequest { select, after: 0, most: FIRST_PAGE, archive, by_end };
     loop {
         let page: ListAnswer = ask(daemon, "/v1/jobs/list", &request)?;
         for row in &page.jobs {
@@ -115,9 +132,10 @@ fn each(
                 return Ok(Vec::new());
             }
         }
-        match page.more {
-            Some(after) => request.after = after,
-            None => return Ok(page.missing),
+        match (page.more, page.more_by_end) {
+            (None, None) => return Ok(page.missing),
+            (Some(after), _) => request.after = after,
+            (None, by_end) => request.by_end = by_end,
         }
         request.most = 0;
     }
@@ -153,6 +171,14 @@ fn list(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Failure
         }
     }
     Ok(told_missing(&missing))
+}
+
+/// What has ended, jobs and sessions, the newest end last.
+fn history(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Failure> {
+    let mut writer = JobWriter::new(stdout(), look(daemon, shown), Zoned::now())?;
+    pages(daemon, meant, Some(EndPlace::default()), |row| flow(writer.row(row)))?;
+    flow(writer.finish())?;
+    Ok(Ending::Code(0))
 }
 
 /// Jobs that are not there are named on standard error, and make the command fail.

@@ -25,15 +25,20 @@ pub fn rotate(path: Option<&Path>, prune: bool) -> Result<(), Failure> {
     let path = named(&daemon, path, "ended-")?;
     let request = RotateRequest { path: path.clone().into_os_string().into(), prune };
     let answer: RotateAnswer = super::jobs::ask_for(&daemon, "/v1/jobs/rotate", &request, PATIENCE)?;
-    print(told(&path, answer.jobs).as_bytes())
+    print(told(&path, answer.jobs, answer.sessions).as_bytes())
 }
 
-fn told(path: &Path, jobs: u64) -> String {
-    match jobs {
-        0 => "no job has ended whose report is not still owed: nothing to move\n".to_owned(),
-        1 => format!("{}: 1 job\n", path.display()),
-        jobs => format!("{}: {jobs} jobs\n", path.display()),
+fn told(path: &Path, jobs: u64, sessions: u64) -> String {
+    let what = |count, one: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        _ => Some(format!("{count} {one}s")),
+    };
+    let moved = [what(jobs, "job"), what(sessions, "session")].into_iter().flatten().collect::<Vec<_>>();
+    if moved.is_empty() {
+        return "no job has ended whose report is not still owed: nothing to move\n".to_owned();
     }
+    format!("{}: {}\n", path.display(), moved.join(", "))
 }
 
 /// The file that is meant, from the root on: the daemon has another working directory.
@@ -81,9 +86,10 @@ mod tests {
 
     #[test]
     fn what_was_done_is_told_in_a_line() {
-        assert_eq!(told(Path::new("/x"), 12), "/x: 12 jobs\n");
-        assert_eq!(told(Path::new("/x"), 1), "/x: 1 job\n");
-        assert!(told(Path::new("/x"), 0).starts_with("no job has ended"));
+        assert_eq!(told(Path::new("/x"), 12, 0), "/x: 12 jobs\n");
+        assert_eq!(told(Path::new("/x"), 1, 3), "/x: 1 job, 3 sessions\n");
+        assert_eq!(told(Path::new("/x"), 0, 1), "/x: 1 session\n");
+        assert!(told(Path::new("/x"), 0, 0).starts_with("no job has ended"));
         assert_eq!([size(1), size(4096), size(3 << 20)], ["1 KiB", "4 KiB", "3.0 MiB"]);
     }
 }

@@ -5,6 +5,7 @@ use jiff::Zoned;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use wire::batch::JobRow;
+use wire::history::RowKind;
 
 use super::spans::{between, clock, time};
 use crate::failure::{Failure, printable};
@@ -44,6 +45,7 @@ macro_rules! fields {
 fields!(
     [
         id,
+        kind,
         home,
         state,
         detail,
@@ -190,12 +192,16 @@ fn words(value: &Value) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
-/// `17`, or `17@redfish` for somebody on another host.
+/// `17`, or `17@redfish` for somebody on another host; `s17` is a session.
 pub fn name(row: &JobRow, own_host: &str) -> String {
+    let mark = match row.kind {
+        RowKind::Job => "",
+        RowKind::Session => "s",
+    };
     if row.home.is_empty() || row.home == own_host {
-        row.id.to_string()
+        format!("{mark}{}", row.id)
     } else {
-        printable(&format!("{}@{}", row.id, row.home))
+        printable(&format!("{mark}{}@{}", row.id, row.home))
     }
 }
 
@@ -281,7 +287,9 @@ mod tests {
     fn an_unknown_field_is_answered_with_all_there_are() {
         let failure = names(&["id,prioirty"]).expect_err("no such field");
         assert_eq!(failure.code, crate::failure::USAGE);
-        assert!(failure.message.starts_with("--fields: a job has no field \"prioirty\"; there are id, home, state,"));
+        assert!(
+            failure.message.starts_with("--fields: a job has no field \"prioirty\"; there are id, kind, home, state,")
+        );
         assert!(names(&[",", ""]).is_err());
     }
 

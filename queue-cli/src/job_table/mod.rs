@@ -19,6 +19,7 @@ use std::io::{self, BufWriter, Write};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 use wire::batch::JobRow;
+use wire::history::RowKind;
 
 use crate::failure::Failure;
 use columns::Columns;
@@ -95,6 +96,10 @@ impl<W: Write> JobWriter<W> {
 
     /// The next job.
     pub fn row(&mut self, row: &JobRow) -> io::Result<()> {
+        // Where only ids are wanted, they are wanted for a command, and none takes a session's.
+        if self.look.style == Style::Parsable && row.kind == RowKind::Session {
+            return Ok(());
+        }
         self.rows += 1;
         let is_first = self.rows == 1;
         let picked = Picked { row, fields: &self.fields, now: &self.now };

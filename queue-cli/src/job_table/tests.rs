@@ -57,6 +57,18 @@ fn the_table_is_the_one_people_were_promised() {
 }
 
 #[test]
+fn a_session_is_marked_and_no_command_is_given_its_number() {
+    let mut rows = some_rows();
+    rows[0].kind = RowKind::Session;
+    rows[1].kind = RowKind::Session;
+    let table = written(&look(Style::Table), &rows);
+    let ids = table.lines().map(|line| line.split_whitespace().next().unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!(ids, ["ID", "s17", "s8@onefish", "19"]);
+    assert_eq!(written(&look(Style::Parsable), &rows), "19\n");
+    assert!(written(&look(Style::Json), &rows).contains("{\"id\":17,\"kind\":\"session\","));
+}
+
+#[test]
 fn colours_are_calm_and_change_no_place() {
     let plain = written(&look(Style::Table), &some_rows());
     let coloured = written(&Look { colour: true, ..look(Style::Table) }, &some_rows());
@@ -139,7 +151,7 @@ fn json_is_one_array_with_a_job_on_each_line() {
 fn yaml_gives_back_every_byte() {
     let rows = awkward_rows();
     let text = written(&look(Style::Yaml), &rows);
-    assert!(text.starts_with("- id: 0\n  home: redfish\n  state: pending\n  detail: \"\"\n"), "{text}");
+    assert!(text.starts_with("- id: 0\n  kind: job\n  home: redfish\n  state: pending\n  detail: \"\"\n"), "{text}");
     assert_eq!(serde_saphyr::from_str::<Vec<JobRow>>(&text).expect("YAML"), rows);
     assert_eq!(written(&look(Style::Yaml), &[]), "[]\n");
 }

@@ -29,6 +29,8 @@ pub enum Field {
     Variants,
     /// Shows that the record is from a listing: a job that was submitted before.
     Id,
+    /// Whether it is a job at all.
+    Kind,
     /// Where it ran. Not where it shall run.
     Host,
     /// rq's: the hosts it may run on while it waits, and the one where it ran afterwards.
@@ -50,7 +52,8 @@ pub fn unknown(name: &str) -> String {
     if let Some((_, meant)) = ELSEWHERE.iter().find(|(known, _)| *known == name) {
         return asked(meant);
     }
-    let submitted = FIELDS.iter().filter(|(_, field)| !matches!(field, Field::Past | Field::Id | Field::Runner));
+    let submitted =
+        FIELDS.iter().filter(|(_, field)| !matches!(field, Field::Past | Field::Id | Field::Kind | Field::Runner));
     // Long names are not misspellings, and would take long to compare.
     let near = submitted.filter(|_| name.len() <= 32).map(|(known, _)| (distance(name, known), *known));
     match near.min().filter(|(edits, known)| *edits <= known.len().min(6) / 3) {
@@ -78,7 +81,7 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 /// Sorted by name.
-const FIELDS: [(&str, Field); 50] = [
+const FIELDS: [(&str, Field); 51] = [
     ("argv", Field::Argv),
     ("attempt", Field::Past),
     ("backoff", Field::Backoff),
@@ -100,6 +103,7 @@ const FIELDS: [(&str, Field); 50] = [
     ("hosts", Field::Hosts),
     ("id", Field::Id),
     ("jid", Field::Id),
+    ("kind", Field::Kind),
     ("left_over", Field::Past),
     ("mail", Field::Mail),
     ("mail_to", Field::MailTo),

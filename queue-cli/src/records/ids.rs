@@ -6,7 +6,7 @@ use wire::api::JobName;
 
 use super::source::{Problem, Source, shown};
 use super::value::{Shape, Value};
-use super::{MOST, lines, too_many};
+use super::{MOST, Named, lines, too_many};
 
 /// `17` or `17@redfish`.
 pub fn job_name(text: &str) -> Option<JobName> {
@@ -25,18 +25,26 @@ fn is_home(home: &str) -> bool {
     !home.is_empty() && home.len() <= LONGEST_HOST && !home.contains(|letter: char| letter.is_whitespace())
 }
 
-/// The id that an element of a listing has.
-pub fn of_value(value: Value) -> Result<JobName, Problem> {
+/// `s17`, as `queue history` calls a session.
+fn is_session(word: &str) -> bool {
+    word.strip_prefix('s').and_then(job_name).is_some()
+}
+
+/// The id that an element of a listing has; none: it is a session's.
+pub fn of_value(value: Value) -> Result<Option<JobName>, Problem> {
     let offset = value.offset;
     let entries = match value.shape {
         Shape::Map(_) => value.map("a job")?,
-        _ => return named(value),
+        Shape::Text(ref text) if is_session(text) => return Ok(None),
+        _ => return named(value).map(Some),
     };
     let (mut id, mut home) = (None, None);
+    let mut is_session = false;
     for entry in entries {
         match &*entry.key {
             "id" | "jid" if id.is_some() => return Err(Problem::at(entry.offset, "an id is said twice")),
             "id" | "jid" => id = Some(named(entry.value)?),
+            "kind" => is_session |= matches!(&entry.value.shape, Shape::Text(kind) if kind == "session"),
             "home" if entry.value.shape != Shape::Nothing => {
                 let offset = entry.value.offset;
                 let name = entry.value.text("home")?;
@@ -49,7 +57,7 @@ pub fn of_value(value: Value) -> Result<JobName, Problem> {
         }
     }
     let id = id.ok_or_else(|| Problem::at(offset, "this has no \"id\" and so names no job"))?;
-    Ok(JobName { home: id.home.or(home), ..id })
+    Ok((!is_session).then(|| JobName { home: id.home.or(home), ..id }))
 }
 
 fn named(value: Value) -> Result<JobName, Problem> {
@@ -62,8 +70,8 @@ fn named(value: Value) -> Result<JobName, Problem> {
 }
 
 /// The first column of a table, or one id on each line, or several.
-pub fn of_lines(source: &Source) -> Result<Vec<JobName>, Problem> {
-    let mut names = Vec::new();
+pub fn of_lines(source: &Source) -> Result<Named, Problem> {
+    let (mut names, mut sessions) = (Vec::new(), 0);
     lines::each(source, |line| {
         let refused = || {
             let text = String::from_utf8_lossy(line.bytes);
@@ -82,6 +90,10 @@ pub fn of_lines(source: &Source) -> Result<Vec<JobName>, Problem> {
         if first == "ID" {
             return Ok(());
         }
+        if is_session(first) {
+            sessions += 1;
+            return Ok(());
+        }
         let before = names.len();
         names.push(job_name(first).ok_or_else(refused)?);
         for word in words {
@@ -97,7 +109,7 @@ pub fn of_lines(source: &Source) -> Result<Vec<JobName>, Problem> {
         }
         if names.len() > MOST { Err(too_many(line.offset)) } else { Ok(()) }
     })?;
-    Ok(names)
+    Ok(Named { jobs: names, sessions })
 }
 
 const LONGEST_HOST: usize = 64;

@@ -26,6 +26,7 @@ mod yaml;
 use wire::api::JobName;
 
 use crate::failure::Failure;
+pub use ids::job_name;
 pub use record::{Command, Record};
 use source::{LineCounter, Problem, Source};
 use value::Value;
@@ -86,8 +87,17 @@ pub fn read(name: &str, bytes: &[u8], forced: Option<Format>) -> Result<Vec<Reco
     records.map_err(|problem| source.failure(&problem))
 }
 
+/// Which jobs a listing names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Named {
+    /// The jobs, in its order.
+    pub jobs: Vec<JobName>,
+    /// How many sessions it has besides: `queue history` shows them, and no command takes them.
+    pub sessions: usize,
+}
+
 /// Reads which jobs are meant, from any listing of ours, from rq's, or from plain ids.
-pub fn read_ids(name: &str, bytes: &[u8]) -> Result<Vec<JobName>, Failure> {
+pub fn read_ids(name: &str, bytes: &[u8]) -> Result<Named, Failure> {
     let source = Source::of(name, bytes, "Nothing was done.")?;
     let names = match Format::of(source.bytes) {
         Format::Lines => ids::of_lines(&source),
@@ -140,8 +150,11 @@ fn jobs(source: &Source, each: Each) -> Result<Vec<Record>, Problem> {
     })
 }
 
-fn names(source: &Source, each: Each) -> Result<Vec<JobName>, Problem> {
-    collect(source, each, ids::of_value)
+fn names(source: &Source, each: Each) -> Result<Named, Problem> {
+    let all = collect(source, each, ids::of_value)?;
+    let length = all.len();
+    let jobs = all.into_iter().flatten().collect::<Vec<_>>();
+    Ok(Named { sessions: length - jobs.len(), jobs })
 }
 
 fn collect<T>(

@@ -172,7 +172,11 @@ impl Draft {
             Field::Host => self.host = Some((offset, value.text(&key)?)),
             Field::Runner => self.runner = Some((offset, wishes::hosts(value, &key)?)),
             Field::State => self.state = Some((place, value.text(&key)?)),
-            Field::Id | Field::Past => {}
+            Field::Kind if matches!(&value.shape, Shape::Text(kind) if kind == "session") => {
+                let message = "this is a session that has ended, and no job; \"queue query ended\" lists jobs only";
+                return Err(Problem::at(place, message));
+            }
+            Field::Id | Field::Kind | Field::Past => {}
         }
         Ok(())
     }

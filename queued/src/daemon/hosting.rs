@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use wire::api::{Note, Refusal, RefusalKind, ReservationAnswer, ReservationRequest};
+use wire::history::{EndedSession, Past};
 use wire::identity::{self, Kind};
 use wire::news::{HostState, OwnRank};
 
@@ -183,8 +184,11 @@ impl Hosting {
     /// Something happened with a user's runner.
     pub fn runner_said(&self, daemon: &Rc<Daemon>, uid: u32, event: runners::Event) {
         match event {
-            runners::Event::Said(Word::Hello { public_key, sessions, attempts, since_boot_ms }) => {
+            runners::Event::Said(Word::Hello { public_key, sessions, attempts, since_boot_ms, past }) => {
                 self.runner_keys.borrow_mut().insert(uid, public_key);
+                for (held, past) in past {
+                    tell_past(daemon, uid, held, past);
+                }
                 self.adopt(daemon, uid, sessions);
                 self.certify(daemon, uid, public_key);
                 let daemon = daemon.clone();
@@ -204,9 +208,9 @@ impl Hosting {
                     self.feed(daemon, Event::Started { key });
                 }
             }
-            runners::Event::Said(Word::Ended(session, busy)) => {
+            runners::Event::Said(Word::Ended(session, busy, past)) => {
                 if let Some(key) = self.key_of(&session, uid) {
-                    self.ended(daemon, &session, key, busy);
+                    self.ended(daemon, &session, key, busy, past);
                 }
             }
             runners::Event::Gone => self.runner_gone(daemon, uid),
@@ -230,7 +234,7 @@ impl Hosting {
             lost.map(|(name, given)| (name.clone(), given.key.clone())).collect::<Vec<_>>()
         };
         for (session, key) in lost {
-            self.ended(daemon, &session, key, 0.0);
+            self.ended(daemon, &session, key, 0.0, None);
         }
         for one in held {
             // What is known stays under the name that its home goes by here.
@@ -283,11 +287,14 @@ impl Hosting {
         }
     }
 
-    fn ended(&self, daemon: &Rc<Daemon>, session: &str, key: Key, busy: f64) {
+    fn ended(&self, daemon: &Rc<Daemon>, session: &str, key: Key, busy: f64, past: Option<Past>) {
         let given = self.forget(session);
         self.feed(daemon, Event::Ended { key: key.clone(), busy });
+        let session = given.as_ref().zip(past).map(|(given, past)| {
+            Box::new(EndedSession { user: daemon.user_of(given.uid), queue: given.queue.to_string(), past })
+        });
         let rank = given.map(|given| self.own_rank(daemon, &given.queue));
-        daemon.tell_home(key.home.as_str(), Note::Ended { job_id: key.id.0, rank });
+        daemon.tell_home(key.home.as_str(), Note::Ended { job_id: key.id.0, rank, session });
     }
 
     fn forget(&self, session: &str) -> Option<Given> {
@@ -321,6 +328,13 @@ impl Hosting {
             });
         }
     }
+}
+
+/// A session has ended while this daemon was away: its slot is free by now, and home is told all the same.
+fn tell_past(daemon: &Rc<Daemon>, uid: u32, held: Held, past: Past) {
+    let Held { job_id, home, queue, .. } = held;
+    let session = Some(Box::new(EndedSession { user: daemon.user_of(uid), queue, past }));
+    daemon.tell_home(&home, Note::Ended { job_id, rank: None, session });
 }
 
 /// A fresh address for a session: random, so that nobody meets another's by chance.

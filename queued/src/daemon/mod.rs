@@ -179,7 +179,7 @@ impl Daemon {
     /// A message for a home, which may be this very daemon.
     fn tell_home(self: &Rc<Self>, home: &str, note: Note) {
         if home == self.host {
-            self.placing.noted(self, home, note);
+            self.noted(home, note);
         } else {
             self.send(home, note);
         }
@@ -200,6 +200,7 @@ impl Daemon {
             // Notes make things faster; both sides' deadlines put right what a lost one leaves.
             if let Err(error) = daemon.peers.ask::<()>(&daemon, &host, "/v1/notes", &note, NOTE).await {
                 tracing::debug!(%host, ?note, "not told: {error:#}");
+                batch::past::tell_later(&daemon, &host, note).await;
             }
         });
     }
@@ -209,7 +210,13 @@ impl Daemon {
         match note {
             Note::Release { job_id } => self.hosting.release(self, host, job_id),
             Note::Decline { queue } => self.hosting.declined(self, host, &queue),
-            Note::Ended { .. } | Note::Offer { .. } => self.placing.noted(self, host, note),
+            Note::Ended { job_id, rank, session } => {
+                if let Some(session) = session {
+                    self.batch.remember(self, host, job_id, *session);
+                }
+                self.placing.noted(self, host, Note::Ended { job_id, rank, session: None });
+            }
+            Note::Offer { .. } => self.placing.noted(self, host, note),
         }
     }
 

@@ -142,7 +142,7 @@ impl Placing {
     pub fn noted(&self, daemon: &Rc<Daemon>, host: &str, note: Note) {
         let host = HostName::from(host);
         match note {
-            Note::Ended { job_id, rank } => self.feed(daemon, Event::Ended { id: JobId(job_id), host, rank }),
+            Note::Ended { job_id, rank, .. } => self.feed(daemon, Event::Ended { id: JobId(job_id), host, rank }),
             Note::Offer { queue } => self.feed(daemon, Event::SlotFreed { host, queue: QueueName::from(queue) }),
             Note::Release { .. } | Note::Decline { .. } => {}
         }

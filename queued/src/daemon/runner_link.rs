@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{Mutex, oneshot, watch};
 use wire::api::{Opening, Refusal, RefusalKind, SessionRow};
 use wire::batch::OutputStream;
+use wire::history::Past;
 
 use crate::link::{
     self, AttemptKey, AttemptWord, Decoder, FromRunner, Held, Notify, Prepare, PrepareAttempt, ToRunner,
@@ -48,13 +49,15 @@ pub enum Word {
         attempts: Vec<(AttemptKey, AttemptWord)>,
         /// When it began, milliseconds since boot.
         since_boot_ms: u64,
+        /// Sessions that have ended meanwhile.
+        past: Vec<(Held, Past)>,
     },
     /// Something about an attempt.
     Attempt(AttemptKey, AttemptWord),
     /// A job runs.
     Released(String),
-    /// A slot is free; the job kept so many CPUs busy.
-    Ended(String, f64),
+    /// A slot is free; the job kept so many CPUs busy. What is to be remembered of it, if it ran.
+    Ended(String, f64, Option<Past>),
 }
 
 impl RunnerLink {
@@ -322,11 +325,11 @@ impl RunnerLink {
                             let _ = sender.send(sessions);
                         }
                     }
-                    FromRunner::Hello { public_key, sessions, attempts, since_boot_ms } => {
-                        heard(Word::Hello { public_key, sessions, attempts, since_boot_ms });
+                    FromRunner::Hello { public_key, sessions, attempts, since_boot_ms, past } => {
+                        heard(Word::Hello { public_key, sessions, attempts, since_boot_ms, past });
                     }
                     FromRunner::Released { session } => heard(Word::Released(session)),
-                    FromRunner::Ended { session, busy } => heard(Word::Ended(session, busy)),
+                    FromRunner::Ended { session, busy, past } => heard(Word::Ended(session, busy, past)),
                     FromRunner::Attempt { key, word } => heard(Word::Attempt(key, word)),
                     FromRunner::Transferred { request, bytes, error } => {
                         if let Some(sender) = self.transferred.borrow_mut().remove(&request) {

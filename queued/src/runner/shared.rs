@@ -6,13 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustls::ServerConfig;
 use wire::api::{SessionRow, SessionState};
+use wire::history::Past;
 use wire::identity::{SecretKey, Trust};
-use wire::session::Control;
+use wire::session::{Control, End};
 
 use super::about::About;
 use super::arrival::Arrival;
@@ -41,6 +42,8 @@ pub struct Shared {
     trust: Mutex<Option<(Stamp, Trust)>>,
     daemon: Mutex<Option<UnixStream>>,
     sessions: Mutex<HashMap<String, Handle>>,
+    /// Sessions that have ended while no daemon could be told.
+    untold: Mutex<Vec<(Held, Past)>>,
 }
 
 /// Which file: device, number, and when it was changed, in seconds and nanoseconds.
@@ -54,6 +57,8 @@ pub struct Handle {
     begun: Instant,
     state: SessionState,
     since: Instant,
+    /// It began: there is something to be remembered.
+    has_run: bool,
     ended: bool,
     arrivals: SyncSender<Arrival>,
     wake: Arc<EventFd>,
@@ -82,6 +87,19 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// What there is to be remembered of it; nothing if its command has never begun.
+    fn past(&self, end: Option<&End>) -> Option<Past> {
+        let about = self.about.as_ref().filter(|_| self.has_run)?;
+        let ended_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
+        // Who was adopted began before this runner did.
+        let here = self.begun.elapsed().as_micros() as i64;
+        let ran_us = end.map_or(here, |end| i64::try_from(end.usage.wall_us).unwrap_or(here));
+        let (command, started_us) = (about.command.clone(), ended_us.saturating_sub(ran_us));
+        Some(Past { command, started_us, ended_us, end: end.cloned() })
+    }
+}
+
 impl Shared {
     /// Nothing in hand yet.
     pub fn new(options: Options, maker: Maker) -> Self {
@@ -96,6 +114,7 @@ impl Shared {
             trust: Mutex::new(None),
             daemon: Mutex::new(None),
             sessions: Mutex::new(HashMap::new()),
+            untold: Mutex::default(),
         }
     }
 
@@ -144,14 +163,12 @@ impl Shared {
     /// Tells the daemon. One that is away asks for everything when it comes back, so what cannot
     /// be sent is not kept.
     pub fn tell(&self, message: &FromRunner) {
-        let mut daemon = lock(&self.daemon);
-        let sent = match (&mut *daemon, link::encode(message)) {
-            (Some(stream), Ok(bytes)) => stream.write_all(&bytes).is_ok(),
-            _ => true,
-        };
-        if !sent {
-            *daemon = None;
-        }
+        send(&mut lock(&self.daemon), message);
+    }
+
+    /// The sessions that have ended while no daemon could be told, each once.
+    pub fn take_untold(&self) -> Vec<(Held, Past)> {
+        std::mem::take(&mut *lock(&self.untold))
     }
 
     /// Starts the thread of a session. Returns false when one of this name is there already.
@@ -169,7 +186,8 @@ impl Shared {
             }
             let now = Instant::now();
             let (state, wake) = (SessionState::Detached, wake.clone());
-            let handle = Handle { held, about: None, begun: now, state, since: now, ended: false, arrivals, wake };
+            let (has_run, ended) = (false, false);
+            let handle = Handle { held, about: None, begun: now, state, since: now, has_run, ended, arrivals, wake };
             sessions.insert(name.clone(), handle);
         }
         let shared = self.clone();
@@ -217,6 +235,11 @@ impl Shared {
         });
     }
 
+    /// The command of a session has begun.
+    pub fn begins(&self, session: &str) {
+        self.note(session, |handle| handle.has_run = true);
+    }
+
     /// A client on this host is with a session.
     pub fn attached(&self, session: &str, from: &str) {
         self.note(session, |handle| {
@@ -237,18 +260,38 @@ impl Shared {
 
     /// The job of a session has ended: its slot is free, though its end is not delivered yet.
     pub fn ended(&self, session: &str, busy: f64, last: &Control) {
-        self.note(session, |handle| match last {
-            Control::End(end) => handle.turn(SessionState::Ended(end.outcome.clone())),
-            _ => handle.about = None,
+        let mut past = None;
+        self.note(session, |handle| {
+            let end = if let Control::End(end) = last { Some(end) } else { None };
+            past = handle.past(end);
+            match end {
+                Some(end) => handle.turn(SessionState::Ended(end.outcome.clone())),
+                None => handle.about = None,
+            }
         });
-        self.free(session, busy);
+        self.free(session, busy, past);
     }
 
-    fn free(&self, session: &str, busy: f64) {
-        let first =
-            lock(&self.sessions).get_mut(session).is_some_and(|handle| !std::mem::replace(&mut handle.ended, true));
-        if first {
-            self.tell(&FromRunner::Ended { session: session.to_owned(), busy });
+    fn free(&self, session: &str, busy: f64, past: Option<Past>) {
+        let held = {
+            let mut sessions = lock(&self.sessions);
+            let first = sessions.get_mut(session).filter(|handle| !handle.ended);
+            first.map(|handle| {
+                handle.ended = true;
+                handle.held.clone()
+            })
+        };
+        let Some(held) = held else { return };
+        // Locked until it is kept: a daemon that comes in between is told of it.
+        let mut daemon = lock(&self.daemon);
+        let message = FromRunner::Ended { session: session.to_owned(), busy, past: past.clone() };
+        if !send(&mut daemon, &message)
+            && let Some(past) = past
+        {
+            let mut untold = lock(&self.untold);
+            if untold.len() < MOST_UNTOLD {
+                untold.push((held, past));
+            }
         }
     }
 
@@ -264,9 +307,9 @@ impl Shared {
         lock(&self.sessions).values().filter_map(|handle| handle.row(&host)).collect()
     }
 
-    /// Whether there is none, and no batch job.
+    /// Whether there is none, no batch job, and nothing to be told.
     pub fn is_idle(&self) -> bool {
-        lock(&self.sessions).is_empty() && self.board.is_empty()
+        lock(&self.sessions).is_empty() && lock(&self.untold).is_empty() && self.board.is_empty()
     }
 }
 
@@ -278,9 +321,21 @@ struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.shared.free(&self.session, 0.0);
+        self.shared.free(&self.session, 0.0, None);
         lock(&self.shared.sessions).remove(&self.session);
     }
+}
+
+/// Says whether it was sent.
+fn send(daemon: &mut Option<UnixStream>, message: &FromRunner) -> bool {
+    let sent = match (&mut *daemon, link::encode(message)) {
+        (Some(stream), Ok(bytes)) => stream.write_all(&bytes).is_ok(),
+        _ => false,
+    };
+    if !sent {
+        *daemon = None;
+    }
+    sent
 }
 
 /// A panic in one session's thread must not take the others with it.
@@ -290,6 +345,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Connections on their way to one session at the same time.
 const MOST_ARRIVALS: usize = 8;
+
+/// Ended sessions that are kept for a daemon that is away.
+const MOST_UNTOLD: usize = 1000;
 
 /// A session's thread has no deep calls; what it does not touch costs nothing.
 const STACK: usize = 512 * 1024;

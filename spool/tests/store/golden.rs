@@ -42,6 +42,8 @@ fn a_spool_of_version_1_opens_and_reads_as_it_did() {
     let description = place.reader.description(job(2)).expect("a store").expect("a job");
     assert_eq!(description.job.environment[0].0, b"HOME=/");
     assert_eq!((description.number, description.count, description.job.argv[0].0.as_slice()), (1, 5, &b"b"[..]));
+    let (past, _) = place.reader.past(&Default::default(), Default::default(), 0, NOW).expect("a store");
+    assert_eq!(past.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 5], "listed by their ends as well");
     assert_eq!(place.reader.attempts().expect("a store").len(), 1);
     let brief = place.reader.brief(job(4)).expect("a store").expect("a job");
     assert!(matches!(brief.state(), State::Running(run) if run.place.host == "redfish"));

@@ -223,3 +223,39 @@ fn a_new_daemon_renews_the_leases_of_what_it_adopts() {
     std::fs::write(&gate, "").expect("ours");
     ids.iter().for_each(|id| assert_eq!(wait(&cluster, id).code(), Some(0)));
 }
+
+#[test]
+fn a_session_on_another_host_is_remembered_at_home_even_if_home_was_away() {
+    let cluster = Cluster::up(2);
+    cluster.until_all_are_open();
+    let history = |host: &str| -> Vec<serde_json::Value> {
+        let shown = cluster.queue(host, &["history", "--json"]).success();
+        serde_json::from_slice(&shown.stdout).expect("JSON")
+    };
+    let gate = cluster.shared().join("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("ours");
+    let script = format!("echo runs; read line <{}; exit 4", gate.display());
+    for is_home_away in [false, true] {
+        let session = cluster.spawn("redfish", &["queue", "-h", "bluefish", "--", "sh", "-c", &script]);
+        session.until_it_says("runs");
+        if is_home_away {
+            assert_eq!(cluster.kill("redfish", "daemon").len(), 1);
+        }
+        std::fs::write(&gate, "go\n").expect("it waits");
+        assert_eq!(session.end().code(), Some(4));
+        if is_home_away {
+            cluster.start("redfish");
+        }
+        let rows = until("home knows of the end", PATIENCE * 3, || {
+            Some(history("redfish")).filter(|rows| rows.len() == 1 + usize::from(is_home_away))
+        });
+        let row = rows.last().expect("one at least");
+        assert_eq!(
+            (&row["kind"], &row["host"], &row["home"]),
+            (&"session".into(), &"bluefish".into(), &"redfish".into())
+        );
+        assert_eq!((&row["exit"], row["usage"]["max_rss_kib"].as_u64() > Some(0)), (&4.into(), true), "{row}");
+        assert!(row["command"].as_str().is_some_and(|command| command.starts_with("sh -c")), "{row}");
+    }
+    assert_eq!(history("bluefish").len(), 0, "it was begun on the other");
+}

@@ -17,6 +17,7 @@ mod login;
 mod logs;
 mod notices;
 mod order;
+mod past;
 mod reports;
 mod restarts;
 mod submitting;

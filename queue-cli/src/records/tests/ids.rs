@@ -10,7 +10,7 @@ fn ids(text: &str) -> Result<Vec<String>, String> {
         None => name.id.to_string(),
     };
     let names = read_ids("list", text.as_bytes()).map_err(|failure| failure.message)?;
-    Ok(names.into_iter().map(shown).collect())
+    Ok(names.jobs.into_iter().map(shown).collect())
 }
 
 #[test]
@@ -32,6 +32,20 @@ fn ids_are_taken_from_whatever_lists_jobs() {
         assert_eq!(ids(text), both(), "{text}");
     }
     assert_eq!(ids(""), Ok(Vec::new()));
+}
+
+#[test]
+fn sessions_in_a_history_are_counted_and_left_out() {
+    for text in [
+        "   ID  STATE     QUEUE  COMMAND\n   17  finished  wait   make\n  s18  finished  now    vim\n  s19@red  dead\n",
+        "17\ns18\ns19@red\n",
+        "[{\"id\":17,\"kind\":\"job\"},{\"id\":18,\"kind\":\"session\",\"home\":\"red\"},\"s19\"]",
+        "---\n- id: 17\n  kind: job\n- kind: session\n  id: 18\n- s19\n",
+    ] {
+        let named = read_ids("list", text.as_bytes()).expect(text);
+        assert_eq!((named.jobs, named.sessions), (vec![JobName { id: 17, home: None }], 2), "{text}");
+    }
+    assert!(ids("sleep 3").is_err() && ids("s").is_err(), "what only begins so is none");
 }
 
 #[test]

@@ -56,10 +56,17 @@ fn our_listings_are_jobs_again_without_what_became_of_them() {
         assert_eq!(record.directory, Some("/home/me".into()));
         assert_eq!((&record.stdout, &record.stderr), (&None, &None), "another job's files");
         assert_eq!((record.held, records[1].held), (None, Some(true)), "what was held is not started");
-        let ids = read_ids("list", text.as_bytes()).expect(&text);
+        let ids = read_ids("list", text.as_bytes()).expect(&text).jobs;
         let home = Some("redfish".to_owned());
         assert_eq!(ids, [JobName { id: 17, home: home.clone() }, JobName { id: 18, home }]);
     }
+}
+
+#[test]
+fn a_session_is_not_submitted_as_a_job() {
+    let row = JobRow { kind: wire::history::RowKind::Session, ..row() };
+    let text = serde_json::to_string(&row).expect("JSON");
+    assert!(refused(&text).contains("this is a session that has ended, and no job"), "{}", refused(&text));
 }
 
 #[test]
@@ -130,7 +137,7 @@ fn what_rq_prints_is_read_by_its_own_rule() {
         again.iter().map(|record| record.command.clone()).collect::<Vec<_>>()[2..],
         [first.command.clone(), second.command.clone()]
     );
-    let ids = read_ids("list", RQ.as_bytes()).expect("rq's");
+    let ids = read_ids("list", RQ.as_bytes()).expect("rq's").jobs;
     assert_eq!(ids.iter().map(|name| name.id).collect::<Vec<_>>(), [17, 18]);
 }
 

@@ -215,6 +215,9 @@ pub async fn home_of(daemon: &Rc<Daemon>, name: &str) -> Result<String, Refusal>
 }
 
 async fn list(daemon: &Rc<Daemon>, user: &str, request: ListRequest) -> Result<ListAnswer, Refusal> {
+    if let Some(after) = request.by_end {
+        return daemon.batch.list_past(daemon, user, &request, after).await;
+    }
     let homes = by_home(daemon, &request.select.jobs).await?;
     if homes.is_empty() {
         return daemon.batch.list(daemon, user, request).await;

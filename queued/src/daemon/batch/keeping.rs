@@ -56,9 +56,15 @@ impl Batch {
         // Whose jobs they were does not matter: whoever can read the file is the user.
         let which = spool::store::Which { user: None, ..lists::which("", &request.select)? };
         let wanted = which.ids.clone().unwrap_or_default();
-        let (after, most) = (request.after, request.most);
-        let page = apart(move || SqliteReader::of_copy(&path)?.page(&which, after, most, now_us())).await;
-        let (mut jobs, more) = page.map_err(|error| spool_failed(&error))?;
+        let (after, most, by_end) = (request.after, request.most, request.by_end);
+        let page = apart(move || {
+            let reader = SqliteReader::of_copy(&path)?;
+            match by_end {
+                Some(after) => reader.past(&which, after, most, now_us()).map(|(jobs, more)| (jobs, None, more)),
+                None => reader.page(&which, after, most, now_us()).map(|(jobs, more)| (jobs, more, None)),
+            }
+        });
+        let (mut jobs, more, more_by_end) = page.await.map_err(|error| spool_failed(&error))?;
         for job in &mut jobs {
             job.home.clone_from(&daemon.host);
         }
@@ -68,7 +74,7 @@ impl Batch {
             let name = wire::api::JobName { id: *id, home: Some(daemon.host.clone()) };
             (name, format!("there is no job {id} in {named}"))
         });
-        Ok(ListAnswer { missing: missing.collect(), jobs, more })
+        Ok(ListAnswer { missing: missing.collect(), jobs, more, more_by_end })
     }
 
     /// Keeps the spool small, for ever.
@@ -105,7 +111,15 @@ impl Batch {
             }
             tokio::time::sleep(LOOK_PAUSE).await;
         }
-        Ok(())
+        let mut after = 0;
+        loop {
+            let look = move |reader: &mut SqliteReader| reader.past_session_ids(after, PORTION as u32, before_us);
+            let old = self.store.ask_long(look).await?;
+            let Some(last) = old.last() else { return Ok(()) };
+            after = *last;
+            self.store.write(vec![Change::ForgetSessions(old)]).await?;
+            tokio::time::sleep(PORTION_PAUSE).await;
+        }
     }
 
     /// Forgets those jobs that are still as they were seen, and their files where that is wanted.
@@ -181,15 +195,24 @@ impl Batch {
         self.store.write(vec![Change::Rotation(None)]).await.map(drop)
     }
 
-    /// All jobs of the archive leave the spool.
+    /// All jobs and sessions of the archive leave the spool.
     async fn empty_into(&self, daemon: &Rc<Daemon>, rotation: &Rotation) -> Result<(), SpoolError> {
         let mut after = 0;
         loop {
             let path = PathBuf::from(&rotation.path);
             let page = move || SqliteReader::of_copy(&path)?.ended(after, ROTATED, i64::MAX);
-            let Some((jobs, next)) = apart(page).await? else { return Ok(()) };
+            let Some((jobs, next)) = apart(page).await? else { break };
             after = next;
             self.forget(daemon, jobs, rotation.prune).await?;
+        }
+        let mut after = 0;
+        loop {
+            let path = PathBuf::from(&rotation.path);
+            let page = move || SqliteReader::of_copy(&path)?.past_session_ids(after, ROTATED, i64::MAX);
+            let sessions = apart(page).await?;
+            let Some(last) = sessions.last() else { return Ok(()) };
+            after = *last;
+            self.store.write(vec![Change::ForgetSessions(sessions)]).await?;
         }
     }
 
@@ -203,10 +226,10 @@ impl Batch {
             )));
         }
         let Some(archive) = self.store.ask_apart(move |reader| reader.archive(&path)).await? else {
-            return Ok(RotateAnswer { jobs: 0 });
+            return Ok(RotateAnswer { jobs: 0, sessions: 0 });
         };
         let rotation = Rotation { path: name, archive: archive.id, prune };
-        let jobs = archive.jobs;
+        let (jobs, sessions) = (archive.jobs, archive.sessions);
         // From here on the next life of the daemon finishes it.
         self.store.write(vec![Change::Rotation(Some(rotation.clone()))]).await?;
         if let Err(error) = apart(move || archive.keep()).await {
@@ -215,7 +238,7 @@ impl Batch {
         }
         self.empty_into(daemon, &rotation).await?;
         self.store.write(vec![Change::Rotation(None)]).await?;
-        Ok(RotateAnswer { jobs })
+        Ok(RotateAnswer { jobs, sessions })
     }
 }
 

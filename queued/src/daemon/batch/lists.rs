@@ -39,7 +39,7 @@ impl Batch {
         for job in &mut jobs {
             self.complete(daemon, job);
         }
-        Ok(ListAnswer { jobs, more, missing })
+        Ok(ListAnswer { jobs, more, missing, ..ListAnswer::default() })
     }
 
     /// What the spool does not know of a row.

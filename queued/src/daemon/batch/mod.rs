@@ -16,6 +16,7 @@ mod line;
 mod lists;
 mod notices;
 mod output;
+pub mod past;
 mod place;
 mod reports;
 mod store;
@@ -49,6 +50,7 @@ pub struct Batch {
     trees: RefCell<trees::Trees>,
     waiters: waiters::Waiters,
     keeping: keeping::Keeping,
+    past: past::Untold,
     /// Reports on their way to their owners.
     pub reports: reports::Reports,
     /// What owners' runners are to do at the ends of jobs.
@@ -78,6 +80,7 @@ impl Batch {
             trees: RefCell::default(),
             waiters: waiters::Waiters::default(),
             keeping: keeping::Keeping::default(),
+            past: past::Untold::default(),
             reports: reports::Reports::new(mailer),
             notices: notices::Notices::default(),
             hosted: RefCell::default(),

@@ -165,7 +165,13 @@ fn is_urgent_unit(unit: &Unit) -> bool {
         Change::Host { event, .. } => {
             matches!(event, hosted::Event::Ended(_) | hosted::Event::Started | hosted::Event::Acknowledged { .. })
         }
-        Change::Reported { .. } | Change::Noticed { .. } | Change::Forget(_) | Change::Look | Change::Sweep(_) => true,
+        Change::Reported { .. }
+        | Change::Noticed { .. }
+        | Change::Forget(_)
+        | Change::Session(_)
+        | Change::ForgetSessions(_)
+        | Change::Look
+        | Change::Sweep(_) => true,
         Change::Rotation(_)
         | Change::Submit(_)
         | Change::Booted { .. }

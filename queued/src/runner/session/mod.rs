@@ -56,6 +56,7 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
             let mut session = Session::new(shared.clone(), name, &assignment, leader, Some(attachment));
             session.streams.tee.open(true);
             shared.is_about(&session.name, &session.about);
+            shared.begins(&session.name);
             Ok(session)
         }
     };
@@ -348,6 +349,7 @@ impl Session {
             FromLeader::Started { .. } => {
                 self.streams.carried_out(&mut self.leader, &mut self.endpoint);
                 self.say(&Control::Started);
+                self.shared.begins(&self.name);
                 self.needs_successor = true;
             }
             FromLeader::Stopped(signal) => self.say(&Control::Stopped(sys::signal::name(signal))),
