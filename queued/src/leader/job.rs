@@ -83,6 +83,9 @@ impl Surroundings {
         };
         let argv = texts(&mut job.argv.iter());
         let environment = texts(&mut job.environment.iter().chain(&assignment.variables));
+        // Only here is it known, and no earlier than the job is there.
+        let wants_pid = job.batch.as_ref().is_some_and(|batch| batch.rq_variables);
+        let pid_variable = wants_pid.then_some(c"RQ_PID");
         let path = text(&assignment.program.0).unwrap_or_default();
         let directory = text(&job.directory.0).unwrap_or_default();
         let limits = job
@@ -102,7 +105,7 @@ impl Surroundings {
                     source: io::Error::from(io::ErrorKind::NotFound),
                 });
             };
-            sys::postfork::start(&Start {
+            let start = Start {
                 path: &path,
                 argv: &argv,
                 environment: &environment,
@@ -113,7 +116,8 @@ impl Surroundings {
                 ignored: &ignored,
                 descriptors: [input, output, error],
                 terminal: self.slave.as_ref().map(|slave| (slave.as_fd(), foreground)),
-            })?
+            };
+            sys::postfork::start_named(&start, pid_variable)?
         };
         self.ends = [const { None }; 3];
         Ok(pid)

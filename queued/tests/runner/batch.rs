@@ -172,7 +172,8 @@ fn variables_say_what_job_it_is() {
     let mut script = job(
         &host,
         "echo $QUEUE/$QUEUE_JOB_ID/$QUEUE_HOST/$QUEUE_HOME_HOST/$QUEUE_ATTEMPT/$QUEUE_JOB_NAME/$QUEUE_JOB_TAGS; \
-         echo $RQ_JID/$RQ_STATE/$RQ_TAG/$RQ_RUNNER; cd $QUEUE_JOB_DIR && ls; echo ${PATH%%:*}; test -f $RQ_STDOUT",
+         echo $RQ_JID/$RQ_STATE/$RQ_TAG/$RQ_RUNNER; test $RQ_PID = $$ && echo own; \
+         echo \"$RQ_JOB\" | grep -E '^(jid|state|pid|tag):'; cd $QUEUE_JOB_DIR && ls; echo ${PATH%%:*}; test -f $RQ_STDOUT",
     );
     script.batch.as_mut().expect("batch").rq_variables = true;
     let mut preparation = preparation(&host, script, &key(1));
@@ -182,7 +183,8 @@ fn variables_say_what_job_it_is() {
     host.tell(&ToRunner::Settle(key(1)));
     assert_eq!(
         fs::read_to_string(directory(&host, &key(1)).join("stdout")).expect("there"),
-        "r/4711/redfish/bluefish/1/nightly/a b\n4711/running/a/redfish\nstderr\nstdout\n/opt/first\n"
+        "r/4711/redfish/bluefish/1/nightly/a b\n4711/running/a/redfish\nown\n\
+         jid: 4711\nstate: \"running\"\npid: null\ntag: \"a\"\nstderr\nstdout\n/opt/first\n"
     );
 }
 

@@ -60,21 +60,35 @@ impl Facts<'_> {
         let [stdin, stdout, stderr] = &self.files;
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now_us = now.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+        let text = |text: &str| Some(text.as_bytes().to_vec());
+        // In rq's order, and with the names that follow `RQ_`; what only an end knows has no variable.
+        let fields = [
+            ("jid", text(&self.key.job_id.to_string())),
+            ("priority", text(&self.wishes.priority.to_string())),
+            ("state", text("running")),
+            ("submitted", text(&rq_time(self.submitted_us))),
+            ("started", text(&rq_time(now_us))),
+            ("finished", None),
+            ("elapsed", None),
+            ("submitter", text(&self.key.home)),
+            ("runner", text(self.host)),
+            ("stdin", Some(stdin.0.clone())),
+            ("stdout", Some(stdout.0.clone())),
+            ("stderr", Some(stderr.0.clone())),
+            ("data", Some(self.data().unwrap_or_default())),
+            ("pid", None),
+            ("exit_status", None),
+            ("tag", text(self.wishes.tags.first().map_or("", String::as_str))),
+            ("restartable", text(if self.batch.restartable { "true" } else { "" })),
+            ("command", Some(command(&self.job.argv))),
+        ];
         all.set("RQ", path(self.jobs));
-        all.set("RQ_JID", self.key.job_id.to_string());
-        all.set("RQ_PRIORITY", self.wishes.priority.to_string());
-        all.set("RQ_STATE", "running");
-        all.set("RQ_SUBMITTED", rq_time(self.submitted_us));
-        all.set("RQ_STARTED", rq_time(now_us));
-        all.set("RQ_SUBMITTER", &self.key.home);
-        all.set("RQ_RUNNER", self.host);
-        all.set("RQ_STDIN", &stdin.0);
-        all.set("RQ_STDOUT", &stdout.0);
-        all.set("RQ_STDERR", &stderr.0);
-        all.set("RQ_DATA", self.data().unwrap_or_default());
-        all.set("RQ_TAG", self.wishes.tags.first().map_or("", String::as_str));
-        all.set("RQ_RESTARTABLE", if self.batch.restartable { "true" } else { "" });
-        all.set("RQ_COMMAND", command(&self.job.argv));
+        all.set("RQ_JOB", record(&fields));
+        for (name, value) in &fields {
+            if let Some(value) = value {
+                all.set(&format!("RQ_{}", name.to_uppercase()), value);
+            }
+        }
     }
 
     fn data(&self) -> Option<Vec<u8>> {
@@ -85,6 +99,9 @@ impl Facts<'_> {
 /// The copy of the data directory, in the attempt's.
 pub const DATA: &str = "data";
 
+/// Bytes of an entry of the environment from which the kernel takes none.
+const LONGEST_ENTRY: usize = 128 * 1024;
+
 struct Variables(Vec<ByteString>);
 
 impl Variables {
@@ -94,12 +111,33 @@ impl Variables {
         entry.push(b'=');
         // execve could not take it.
         entry.extend(value.as_ref().iter().filter(|byte| **byte != 0));
-        self.0.push(ByteString(entry));
+        // Neither could it take a longer one: the job would not start.
+        if entry.len() < LONGEST_ENTRY {
+            self.0.push(ByteString(entry));
+        }
     }
 }
 
 fn path(path: &Path) -> Vec<u8> {
     path.as_os_str().as_encoded_bytes().to_vec()
+}
+
+/// The whole record as a map in YAML, each value as JSON writes it, which YAML contains.
+fn record(fields: &[(&str, Option<Vec<u8>>)]) -> Vec<u8> {
+    let mut yaml = b"---\n".to_vec();
+    for (name, value) in fields {
+        let value = value.as_deref().map(String::from_utf8_lossy).filter(|value| !value.is_empty());
+        let is_number = matches!(*name, "jid" | "priority");
+        let is_truth = *name == "restartable";
+        let value = match value {
+            None => "null".to_owned(),
+            Some(value) if is_number || is_truth => value.into_owned(),
+            // Plain text always serialises.
+            Some(value) => serde_json::to_string(&value).unwrap_or_default(),
+        };
+        yaml.extend(format!("{name}: {value}\n").bytes());
+    }
+    yaml
 }
 
 /// The text that a shell runs; any other command as its words.
@@ -126,6 +164,22 @@ mod tests {
         let argv = |words: &[&str]| words.iter().map(|word| ByteString::from(*word)).collect::<Vec<_>>();
         assert_eq!(command(&argv(&["bash", "-c", "a | b"])), b"a | b");
         assert_eq!(command(&argv(&["make", "-c"])), b"make -c");
+    }
+
+    #[test]
+    fn a_record_is_yaml_whatever_stands_in_it() {
+        let fields =
+            [("jid", Some(b"17".to_vec())), ("tag", Some(Vec::new())), ("command", Some(b"a: 'b' #\n\xff".to_vec()))];
+        let text = String::from_utf8(record(&fields)).expect("UTF-8");
+        assert_eq!(text, "---\njid: 17\ntag: null\ncommand: \"a: 'b' #\\n\u{fffd}\"\n");
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_take_is_left_out() {
+        let mut all = Variables(Vec::new());
+        all.set("LONG", vec![b'x'; LONGEST_ENTRY]);
+        all.set("SHORT", b"a\0b");
+        assert_eq!(all.0, [ByteString::from("SHORT=ab")]);
     }
 
     #[test]
