@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::Refusal;
 use crate::batch::{OutputStream, Wishes};
 use crate::news::OwnRank;
 use crate::session::End;
@@ -81,8 +82,8 @@ pub enum AttemptAnswer {
     },
     /// It is kept in a file of the user's on that host, or nowhere.
     NotKept,
-    /// It could not be done, in a sentence.
-    Failed(String),
+    /// It could not be done: why, and of which kind that is for whoever asked.
+    Failed(Refusal),
 }
 
 /// What a host knows of an attempt, by its durable record.
@@ -90,7 +91,7 @@ pub enum AttemptAnswer {
 #[serde(rename_all = "snake_case")]
 pub enum Known {
     /// Not started, and never to be; why, where that is known.
-    Refused(Option<crate::api::Refusal>),
+    Refused(Option<Refusal>),
     /// To be started.
     Accepted,
     /// It runs.

@@ -30,6 +30,10 @@ fn output_is_at_home_before_the_job_is_finished() {
     assert_eq!(cluster.queue("onefish", &["wait", &name]).code(), Some(4));
     let shown = cluster.queue("onefish", &["list", &name, "--fields", "id,state,host"]).success().text();
     assert!(shown.contains(&name) && shown.contains("finished 4") && shown.contains("bluefish"), "{shown}");
+    // Of a job that is not there it is said as at home.
+    for (host, missing) in [("redfish", "77"), ("onefish", "77@redfish")] {
+        cluster.queue(host, &["logs", missing]).fails(64, "queue: there is no job 77 of yours on redfish");
+    }
     // Patterns and lists of hosts.
     for (hosts, expected) in [("one*", "onefish"), ("onefish,gold", "onefish")] {
         let id = submit(&cluster, &["-h", hosts], "hostname");

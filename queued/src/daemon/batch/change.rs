@@ -139,7 +139,9 @@ impl Batch {
         let want = Want::Signal(signal.to_owned());
         let told = self.tell(daemon, brief.id(), &run.place, &brief.user, want, TELL).await;
         match told {
-            Ok(wire::attempts::AttemptAnswer::Failed(why)) => Err(format!("job {}: {why}", brief.id())),
+            Ok(wire::attempts::AttemptAnswer::Failed(refusal)) => {
+                Err(format!("job {}: {}", brief.id(), refusal.message))
+            }
             Ok(_) => Ok(()),
             Err(error) => Err(format!("{} was not told: {error:#}", run.place.host)),
         }

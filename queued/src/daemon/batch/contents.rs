@@ -57,7 +57,7 @@ impl Batch {
                         return writer.finish().await.map(drop);
                     }
                 }
-                AttemptAnswer::Failed(why) => anyhow::bail!("{why}"),
+                AttemptAnswer::Failed(refusal) => anyhow::bail!("{}", refusal.message),
                 other => anyhow::bail!("{home} answers {other:?}"),
             }
         }
@@ -72,7 +72,7 @@ impl Batch {
         };
         match read.await {
             Ok((bytes, is_last)) => AttemptAnswer::Output { bytes, is_last },
-            Err(error) => AttemptAnswer::Failed(format!("{error:#}")),
+            Err(error) => AttemptAnswer::Failed(super::failed(format!("{error:#}"))),
         }
     }
 }

@@ -13,7 +13,7 @@ use wire::attempts::{
 
 use super::doubts::known_of;
 use super::host::numbers;
-use super::{Batch, now_us};
+use super::{Batch, failed, now_us, spool_failed};
 use crate::daemon::Daemon;
 use crate::link::{AttemptKey, ToRunner};
 
@@ -22,7 +22,7 @@ impl Batch {
     pub async fn wanted(&self, daemon: &Rc<Daemon>, home: &str, request: AttemptRequest) -> AttemptAnswer {
         let key = AttemptKey { home: home.to_owned(), job_id: request.job_id, attempt: request.attempt };
         let Ok(spool) = request.spool.parse::<SpoolId>() else {
-            return AttemptAnswer::Failed("this is no spool's name".to_owned());
+            return AttemptAnswer::Failed(failed("this is no spool's name"));
         };
         if spool != self.store.id() {
             return AttemptAnswer::Known(Known::OtherSpool);
@@ -49,7 +49,7 @@ impl Batch {
                     self.tell_runner(daemon, uid, ToRunner::SignalAttempt { key, signal });
                     AttemptAnswer::Known(Known::Started)
                 }
-                None => AttemptAnswer::Failed("it does not run here any more".to_owned()),
+                None => AttemptAnswer::Failed(failed("it does not run here any more")),
             },
             Want::Acknowledge => {
                 self.acknowledged(daemon, &key).await;
@@ -71,19 +71,19 @@ impl Batch {
 
     async fn note(&self, daemon: &Rc<Daemon>, key: &AttemptKey, user: &str, event: hosted::Event) -> AttemptAnswer {
         let Some((job, attempt)) = numbers(key) else {
-            return AttemptAnswer::Failed("these are no numbers of a job".to_owned());
+            return AttemptAnswer::Failed(failed("these are no numbers of a job"));
         };
         let change =
             Change::Host { home: key.home.clone(), job, attempt, user: user.to_owned(), at_ms: daemon.now().0, event };
         match self.store.write(vec![change]).await.as_deref() {
             Ok([Outcome::Attempt(record)]) => match known_of(record) {
                 Some(known) => AttemptAnswer::Known(known),
-                None => AttemptAnswer::Failed("it was never seen here".to_owned()),
+                None => AttemptAnswer::Failed(failed("it was never seen here")),
             },
             // A later attempt of the same job came after it, so this one is over.
             Ok([Outcome::Refused(_)]) => AttemptAnswer::Known(Known::Refused(None)),
-            Ok(_) => AttemptAnswer::Failed("the spool answers something else".to_owned()),
-            Err(error) => AttemptAnswer::Failed(error.to_string()),
+            Ok(_) => AttemptAnswer::Failed(failed("the spool answers something else")),
+            Err(error) => AttemptAnswer::Failed(spool_failed(&error)),
         }
     }
 

@@ -63,7 +63,7 @@ pub async fn open(daemon: &Rc<Daemon>, user: &str, mut request: OutputRequest) -
 pub async fn piece(daemon: &Rc<Daemon>, user: &str, request: &OutputRequest, wait: Duration) -> AttemptAnswer {
     match any_piece(daemon, user, request, wait).await {
         Ok((bytes, is_last)) => AttemptAnswer::Output { bytes, is_last },
-        Err(refusal) => AttemptAnswer::Failed(refusal.message),
+        Err(refusal) => AttemptAnswer::Failed(refusal),
     }
 }
 
@@ -82,7 +82,7 @@ async fn any_piece(
     match answer {
         AttemptAnswer::Output { bytes, is_last } => Ok((bytes, is_last)),
         AttemptAnswer::NotKept => Ok((Vec::new(), true)),
-        AttemptAnswer::Failed(why) => Err(failed(why)),
+        AttemptAnswer::Failed(refusal) => Err(refusal),
         AttemptAnswer::Known(_) => Err(failed("the host answers something else")),
     }
 }

@@ -58,7 +58,7 @@ impl Batch {
         };
         match read.await {
             Ok(answer) => answer,
-            Err(error) => AttemptAnswer::Failed(format!("{error:#}")),
+            Err(error) => AttemptAnswer::Failed(super::failed(format!("{error:#}"))),
         }
     }
 }
