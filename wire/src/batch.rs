@@ -321,6 +321,9 @@ pub enum Update {
 pub struct ChangeAnswer {
     /// Jobs that were changed, as ranges of ids of this home: first and how many.
     pub changed: Vec<(u64, u64)>,
+    /// Those of them that run and were only asked to end, by a cancel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<(u64, u64)>,
     /// Jobs that were not, and why; the first thousand.
     pub refused: Vec<(JobName, String)>,
     /// How many were refused in all.

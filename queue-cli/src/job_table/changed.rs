@@ -1,5 +1,7 @@
 //! What is said after a change of jobs: one sentence for those it was done to, one for each that refused.
 
+use std::collections::BTreeSet;
+
 use wire::api::JobName;
 use wire::batch::{Change, ChangeAnswer};
 
@@ -29,6 +31,7 @@ pub fn told(change: &Change, answer: &ChangeAnswer, look: &Look) -> Told {
             style,
             &[
                 ("changed", value(style, &answer.changed)),
+                ("asked", value(style, &answer.asked)),
                 ("refused", value(style, &answer.refused)),
                 ("refusals", value(style, &answer.refusals)),
             ],
@@ -37,8 +40,37 @@ pub fn told(change: &Change, answer: &ChangeAnswer, look: &Look) -> Told {
     Told { out, err: refusals(answer, look) }
 }
 
-/// `cancelled 3 jobs: 17 to 19`.
+/// `cancelled 3 jobs: 17 to 19`; of those that run `asked 2 running jobs to end: 20, 21`.
 fn sentence(change: &Change, answer: &ChangeAnswer, look: &Look) -> String {
+    if answer.asked.is_empty() {
+        return said(change, answer, look);
+    }
+    let jobs = match answer.asked.iter().fold(0u64, |sum, (_, jobs)| sum.saturating_add(*jobs)) {
+        1 => "1 running job".to_owned(),
+        jobs => format!("{} running jobs", count(jobs, look.is_terminal)),
+    };
+    let waited = ChangeAnswer { changed: without(&answer.changed, &answer.asked), ..ChangeAnswer::default() };
+    let waited = if waited.changed.is_empty() { String::new() } else { said(change, &waited, look) };
+    format!("asked {jobs} to end: {}\n{waited}", ranges(&answer.asked))
+}
+
+/// The ranges without those ids.
+fn without(ranges: &[(u64, u64)], ids: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let ids = ids.iter().flat_map(|(first, jobs)| *first..first.saturating_add(*jobs)).collect::<BTreeSet<_>>();
+    let mut left = Vec::new();
+    for (first, jobs) in ranges {
+        let (mut from, end) = (*first, first.saturating_add(*jobs));
+        for id in ids.range(from..end) {
+            left.push((from, id - from));
+            from = id + 1;
+        }
+        left.push((from, end - from));
+    }
+    left.retain(|(_, jobs)| *jobs > 0);
+    left
+}
+
+fn said(change: &Change, answer: &ChangeAnswer, look: &Look) -> String {
     let jobs = answer.changed.iter().fold(0u64, |sum, (_, jobs)| sum.saturating_add(*jobs));
     let done = done(change);
     match jobs {
@@ -141,6 +173,13 @@ mod tests {
         assert_eq!(out(&Change::Delete, &[(1024, 100_000)], false), "deleted 100000 jobs: 1024 to 101023\n");
         assert_eq!(out(&Change::Signal("USR1".into()), &[(3, 2), (9, 1)], true), "sent USR1 to 3 jobs: 3, 4, 9\n");
         assert_eq!(out(&Change::Release, &[], true), "released no job\n");
+        let asked = ChangeAnswer { asked: vec![(18, 1), (23, 1)], ..changed(&[(17, 4), (23, 1)]) };
+        assert_eq!(
+            told(&cancel, &asked, &Look::default()).out,
+            "asked 2 running jobs to end: 18, 23\ncancelled 3 jobs: 17, 19, 20 (queue resubmit starts them again)\n"
+        );
+        let asked = ChangeAnswer { asked: vec![(17, 1)], ..changed(&[(17, 1)]) };
+        assert_eq!(told(&cancel, &asked, &Look::default()).out, "asked 1 running job to end: 17\n");
         let many = (0..50).map(|number| (number * 2, 1)).collect::<Vec<_>>();
         assert_eq!(out(&Change::Release, &many, true), "released 50 jobs: 0, 2, 4, 6, 8, 10, 12, 14, ...\n");
     }
@@ -174,7 +213,7 @@ mod tests {
     fn programs_get_ids_or_ranges() {
         let style = |style| told(&Change::Hold, &changed(&[(3, 2), (9, 1)]), &Look { style, ..Look::default() }).out;
         assert_eq!(style(Style::Parsable), "3\n4\n9\n");
-        assert_eq!(style(Style::Json), "{\"changed\":[[3,2],[9,1]],\"refused\":[],\"refusals\":0}\n");
+        assert_eq!(style(Style::Json), "{\"changed\":[[3,2],[9,1]],\"asked\":[],\"refused\":[],\"refusals\":0}\n");
         assert_eq!(
             serde_saphyr::from_str::<ChangeAnswer>(&style(Style::Yaml)).expect("YAML"),
             changed(&[(3, 2), (9, 1)])

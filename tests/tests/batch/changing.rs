@@ -137,6 +137,22 @@ fn what_may_not_be_changed_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_cancel_says_what_it_did_at_once_and_what_it_asked_for() {
+    let here = Here::new();
+    let waiting = here.script(&["--mail", "none", "--hold"], "true");
+    here.gate("gate");
+    let running = here.script(&["--mail", "none"], "read line <gate");
+    here.until(running, "running");
+    let said = here.queue(&["cancel", "all"]).success().text();
+    assert_eq!(
+        said,
+        format!("asked 1 running job to end: {running}\ncancelled job {waiting} (queue resubmit starts it again)")
+    );
+    assert_eq!(here.wait(&[running]), 125);
+    assert_eq!(here.show(running)["state"], "cancelled");
+}
+
+#[test]
 fn a_cancelled_job_gets_term_first() {
     let here = Here::new();
     let script = "trap 'echo tidied >>ran; exit 0' TERM; echo ready >>ran; while :; do sleep 0.05; done";

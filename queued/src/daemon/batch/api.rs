@@ -253,6 +253,7 @@ async fn change(daemon: &Rc<Daemon>, user: &str, request: ChangeRequest) -> Resu
             pass(daemon, &home, user, Passed::Change(part)).await?
         };
         all.changed.extend(done.changed);
+        all.asked.extend(done.asked);
         all.refused.extend(done.refused);
         all.refusals += done.refusals;
     }

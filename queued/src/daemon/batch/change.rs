@@ -72,17 +72,19 @@ impl Batch {
         for (brief, done) in mine.iter().zip(join_all(written.collect()).await) {
             let id = brief.id().number();
             match done {
-                Ok(()) => match answer.changed.last_mut() {
-                    Some((first, count)) if *first + *count == id => *count += 1,
-                    _ => answer.changed.push((id, 1)),
-                },
+                Ok(done) => {
+                    add(&mut answer.changed, id);
+                    if done == Done::Asked {
+                        add(&mut answer.asked, id);
+                    }
+                }
                 Err(why) => refuse(answer, id, why),
             }
         }
         Ok(())
     }
 
-    async fn change_one(&self, daemon: &Rc<Daemon>, brief: &Brief, change: &Change) -> Result<(), String> {
+    async fn change_one(&self, daemon: &Rc<Daemon>, brief: &Brief, change: &Change) -> Result<Done, String> {
         let job = brief.id();
         let step = |event| Written::Step(StepChange::new(job, event, now_us()));
         let written = match change {
@@ -93,17 +95,18 @@ impl Batch {
             Change::GiveUp => step(Event::GivenUp),
             Change::Update(updates) => Written::Update { job, updates: updates.clone() },
             Change::Delete => Written::Delete(job),
-            Change::Signal(signal) => return self.signal(daemon, brief, signal).await,
+            Change::Signal(signal) => return self.signal(daemon, brief, signal).await.map(|()| Done::AtOnce),
         };
         let mut outcomes = self.store.write(vec![written]).await.map_err(|error| error.to_string())?;
         match outcomes.pop() {
             Some(Outcome::Job { brief, changed }) => {
                 self.follow(daemon, &brief, change, changed).await;
-                Ok(())
+                let is_asked = matches!(change, Change::Cancel { .. }) && matches!(brief.state(), State::Running(_));
+                Ok(if is_asked { Done::Asked } else { Done::AtOnce })
             }
             Some(Outcome::Deleted { attempts }) => {
                 self.forget_files(daemon, brief, attempts);
-                Ok(())
+                Ok(Done::AtOnce)
             }
             Some(Outcome::Refused(why)) => Err(why),
             _ => Err("the spool answers something else".to_owned()),
@@ -164,6 +167,23 @@ impl Batch {
                 drop(runner.tell(&ToRunner::Prune(keys), &[]).await);
             }
         });
+    }
+}
+
+/// What a change has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// It is so.
+    AtOnce,
+    /// Its processes were asked to end.
+    Asked,
+}
+
+/// Adds one to ranges of ids.
+fn add(ranges: &mut Vec<(u64, u64)>, id: u64) {
+    match ranges.last_mut() {
+        Some((first, count)) if *first + *count == id => *count += 1,
+        _ => ranges.push((id, 1)),
     }
 }
 
