@@ -122,6 +122,7 @@ fn what_may_not_be_changed_is_refused_with_the_reason() {
         (vec!["hold", &name], "is running"),
         (vec!["delete", &name], "cancel it first"),
         (vec!["resubmit", &name], "is running"),
+        (vec!["give-up", &name], "which is not silent; to end it say \"queue cancel"),
     ] {
         let refused = here.queue(&words);
         assert_eq!(refused.code(), Some(1), "{words:?}");

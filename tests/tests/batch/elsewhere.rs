@@ -102,6 +102,28 @@ fn a_job_outlives_a_cut_link_and_its_end_comes_home() {
 }
 
 #[test]
+fn only_a_job_whose_host_is_silent_is_given_up_and_what_it_did_is_learnt_later() {
+    let cluster = Cluster::up(2);
+    cluster.until_all_are_open();
+    let gate = cluster.shared().join("gate");
+    let script = format!("while ! test -e {}; do sleep 0.1; done; exit 6", gate.display());
+    let id = submit(&cluster, &["-h", "bluefish"], &script);
+    let listed = |state: &str| cluster.queue("redfish", &["list", &id]).text().contains(state).then_some(());
+    until("it runs", PATIENCE, || listed("running"));
+    cluster.queue("redfish", &["give-up", &id]).fails(
+        1,
+        &format!("queue: job {id} runs on bluefish, which is not silent; to end it say \"queue cancel {id}\""),
+    );
+    cluster.cut("bluefish");
+    cluster.until_unavailable("redfish", "bluefish");
+    cluster.queue("redfish", &["give-up", &id]).success();
+    until("it is lost", PATIENCE, || listed("dead"));
+    std::fs::write(&gate, "").expect("ours");
+    cluster.heal("bluefish");
+    until("its end is known", PATIENCE * 2, || listed("finished 6"));
+}
+
+#[test]
 fn daemons_on_both_ends_are_killed_and_the_job_ends_once() {
     let cluster = Cluster::up(2);
     cluster.until_all_are_open();

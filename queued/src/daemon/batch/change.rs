@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use spool::JobId;
-use spool::home::{Cancel, Event, Stage, State};
+use spool::home::{Cancel, Contact, Event, Stage, State};
 use spool::store::{Brief, Change as Written, Outcome, Reader, StepChange};
 use wire::api::{JobName, Refusal};
 use wire::attempts::Want;
@@ -92,7 +92,10 @@ impl Batch {
             Change::Hold => step(Event::Held),
             Change::Release => step(Event::Released),
             Change::Resubmit => step(Event::Resubmitted),
-            Change::GiveUp => step(Event::GivenUp),
+            Change::GiveUp => {
+                let given_up = self.may_be_given_up(daemon, brief);
+                given_up.map(|()| step(Event::GivenUp))?
+            }
             Change::Update(updates) => Written::Update { job, updates: updates.clone() },
             Change::Delete => Written::Delete(job),
             Change::Signal(signal) => return self.signal(daemon, brief, signal).await.map(|()| Done::AtOnce),
@@ -111,6 +114,22 @@ impl Batch {
             Some(Outcome::Refused(why)) => Err(why),
             _ => Err("the spool answers something else".to_owned()),
         }
+    }
+
+    /// Nobody gives up a job by mistake for cancelling it: that is for hosts that are silent, and for output that
+    /// does not come.
+    fn may_be_given_up(&self, daemon: &Rc<Daemon>, brief: &Brief) -> Result<(), String> {
+        let State::Running(run) = brief.state() else { return Ok(()) };
+        if let (Stage::Delivering(_), _) | (_, Contact::Silent { .. }) = (&run.stage, run.contact) {
+            return Ok(());
+        }
+        let host = &run.place.host;
+        let row = daemon.table.borrow().host(host, daemon.now());
+        if row.is_none_or(|row| !row.this_host && row.unavailable.is_some()) {
+            return Ok(());
+        }
+        let job = brief.id();
+        Err(format!("job {job} runs on {host}, which is not silent; to end it say \"queue cancel {job}\""))
     }
 
     /// What follows from a change that is written down.
