@@ -130,7 +130,11 @@ fn fill(endpoint: &mut Endpoint, source: &mut impl Read) -> Result<(), Failure> 
     endpoint.filled(Stream::Stdout, count);
     if count == 0 && endpoint.established() && endpoint.unacknowledged(Stream::Control) == 0 {
         endpoint.finish(Stream::Stdout);
-        endpoint.control(&Control::End(End { outcome: Outcome::Exited(0), usage: Usage::default() }))?;
+        endpoint.control(&Control::End(End {
+            outcome: Outcome::Exited(0),
+            usage: Usage::default(),
+            incomplete: None,
+        }))?;
     }
     Ok(())
 }

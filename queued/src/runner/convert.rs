@@ -33,7 +33,7 @@ pub fn end(ended: &Ended) -> End {
         None => Outcome::Killed { signal: sys::signal::name(ended.signal), core: ended.core },
     };
     let Ended { wall_us, user_us, system_us, max_rss_kib, .. } = *ended;
-    End { outcome, usage: Usage { wall_us, user_us, system_us, max_rss_kib } }
+    End { outcome, usage: Usage { wall_us, user_us, system_us, max_rss_kib }, incomplete: None }
 }
 
 /// Why a job could not be started although everything had been checked before.

@@ -294,6 +294,7 @@ impl World {
         let end = End {
             outcome: Outcome::Exited(process as u8),
             usage: Usage { wall_us: process as u64, ..Usage::default() },
+            incomplete: None,
         };
         self.truth.processes[process].fate = Fate::Ended(end.clone());
         let host = self.truth.processes[process].host;

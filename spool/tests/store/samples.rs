@@ -79,7 +79,8 @@ impl Place1 {
         let spool = self.spool.id();
         let attempt = Attempt::new(attempt).expect("a number");
         let place = Place { attempt, host: "redfish".into(), spool };
-        let end = End { outcome: end, usage: Usage { wall_us: 1000, user_us: 500, system_us: 100, max_rss_kib: 64 } };
+        let usage = Usage { wall_us: 1000, user_us: 500, system_us: 100, max_rss_kib: 64 };
+        let end = End { outcome: end, usage, incomplete: None };
         self.step(id, Event::Placed(place));
         self.step(id, Event::Reported { attempt, spool, report: Report::Ended(end) });
         match self.step(id, Event::Delivered { attempt }) {

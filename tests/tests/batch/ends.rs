@@ -183,3 +183,15 @@ fn the_next_job_has_the_leader_of_one_before_and_nothing_else_of_it() {
     let different = leaders.iter().collect::<std::collections::BTreeSet<_>>();
     assert!(different.len() < leaders.len(), "each had a leader of its own: {leaders:?}");
 }
+
+#[test]
+fn output_that_is_not_where_it_was_kept_is_told_with_the_end() {
+    let here = Here::new();
+    let id = here.script(&["--mail", "none"], "echo something; rm $QUEUE_JOB_DIR/stdout");
+    assert_eq!(here.wait(&[id]), 0, "the job itself ended well");
+    let shown = here.queue(&["show", &id.to_string()]).success().text();
+    assert!(shown.contains("finished (output may be incomplete: a file of it is gone from "), "{shown}");
+    let well = here.script(&["--mail", "none"], "echo something");
+    assert_eq!(here.wait(&[well]), 0);
+    assert_eq!(here.show(well)["detail"], "");
+}

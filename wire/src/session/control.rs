@@ -128,6 +128,9 @@ pub struct End {
     /// What it used.
     #[serde(default)]
     pub usage: Usage,
+    /// Why what it wrote may not be all there, of a batch job; none: nothing speaks against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<String>,
 }
 
 /// How a job ended.
@@ -290,7 +293,7 @@ mod tests {
             Control::Continued,
             Control::Notice("a line".into()),
             Control::Gap(Gap { stream: Stream::Tty, bytes: None }),
-            Control::End(End { outcome, usage: Usage::default() }),
+            Control::End(End { outcome, usage: Usage::default(), incomplete: None }),
             Control::RepaintLine,
         ]
     }

@@ -7,7 +7,7 @@ use wire::session::{
 use super::pair::Pair;
 
 pub fn end() -> Control {
-    Control::End(End { outcome: Outcome::Exited(3), usage: Usage { wall_us: 7, ..Usage::default() } })
+    Control::End(End { outcome: Outcome::Exited(3), usage: Usage { wall_us: 7, ..Usage::default() }, incomplete: None })
 }
 
 pub fn start() -> Control {

@@ -83,7 +83,7 @@ impl Batch {
             // A later attempt of the same job came after it, so this one is over.
             Ok([Outcome::Refused(_)]) => AttemptAnswer::Known(Known::Refused(None)),
             Ok(_) => AttemptAnswer::Failed(failed("the spool answers something else")),
-            Err(error) => AttemptAnswer::Failed(spool_failed(&error)),
+            Err(error) => AttemptAnswer::Failed(spool_failed(error)),
         }
     }
 

@@ -53,8 +53,8 @@ pub enum Order {
     Adopt(Box<Assignment>, LeaderLink, i32),
     /// The data directory of this attempt is there, or why not.
     Unpacked(u64, Result<(), String>),
-    /// The output of this attempt is safe.
-    Synced(u64),
+    /// The output of this attempt is safe, or nobody knows: why.
+    Synced(u64, Option<String>),
 }
 
 impl Desk {

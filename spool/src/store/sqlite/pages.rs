@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use wire::ByteString;
 use wire::batch::JobRow;
 use wire::history::{EndPlace, RowKind};
-use wire::session::Usage;
+use wire::session::{End, Usage};
 
 use super::{SpoolError, Which, failed, parsed};
 use crate::JobId;
@@ -178,6 +178,7 @@ fn detail(state: &State, not_before_us: i64, now_us: i64) -> String {
             format!("again in {}", minutes((not_before_us - now_us) / 1_000_000 + 1))
         }
         State::Finished { output: crate::home::Output::Lost, .. } => "its output is lost".to_owned(),
+        State::Finished { end: End { incomplete: Some(why), .. }, .. } => format!("output may be incomplete: {why}"),
         State::Held { .. } | State::Pending { .. } | State::Finished { .. } | State::Cancelled => String::new(),
     }
 }

@@ -23,7 +23,7 @@ use crate::core::reports::outbox;
 use crate::leader::Assignment;
 use crate::leader::message::{self, FromLeader, ToLeader};
 use crate::link::{AttemptKey, AttemptWord, FromRunner, Gone, ToRunner};
-use crate::runner::convert;
+use crate::runner::convert::{self, words};
 use crate::runner::leader_link::LeaderLink;
 use crate::runner::prepare::refusal;
 use crate::runner::shared::Shared;
@@ -121,7 +121,7 @@ impl Attempts {
             }
             Order::Adopt(assignment, leader, pid) => self.adopt(*assignment, leader, pid),
             Order::Unpacked(number, result) => self.unpacked(number, result),
-            Order::Synced(number) => self.synced(number),
+            Order::Synced(number, fault) => self.synced(number, fault),
         }
     }
 
@@ -341,26 +341,36 @@ impl Attempts {
             *lengths = found;
         }
         attempt.phase = Phase::Syncing(word);
+        // Each was made before the job, so one that is not there was taken away.
+        if attempt.kept.iter().zip(found).any(|(is_kept, length)| *is_kept && length.is_none()) {
+            let fault = format!("a file of it is gone from {}", attempt.place.directory.display());
+            return self.synced(number, Some(fault));
+        }
         if found.iter().flatten().all(|length| *length == 0) {
-            self.synced(number);
-            return;
+            return self.synced(number, None);
         }
         let (desk, place) = (self.desk.clone(), attempt.place.clone());
         self.disks.run(move || {
-            if let Err(error) = place.sync(found) {
-                super::super::complain(format_args!(
-                    "cannot sync the output in {}: {error}",
-                    place.directory.display()
-                ));
-            }
-            desk.give(Order::Synced(number));
+            // It is asked once: after a failure the kernel says that all is well, whatever was lost.
+            let synced = place.sync(found);
+            let fault =
+                synced.err().map(|error| format!("cannot sync it in {}: {}", place.directory.display(), words(&error)));
+            desk.give(Order::Synced(number, fault));
         });
     }
 
-    fn synced(&mut self, number: u64) {
+    /// The last word is told, with what may have become of the output.
+    fn synced(&mut self, number: u64, fault: Option<String>) {
         if let Some(attempt) = self.attempts.get_mut(&number)
-            && let Phase::Syncing(word) = std::mem::replace(&mut attempt.phase, Phase::Over)
+            && let Phase::Syncing(mut word) = std::mem::replace(&mut attempt.phase, Phase::Over)
         {
+            if let Some(fault) = &fault {
+                let AttemptKey { home, job_id, attempt } = &attempt.key;
+                super::super::complain(format_args!("output of {job_id}@{home}, attempt {attempt}: {fault}"));
+            }
+            if let AttemptWord::Ended { end, .. } = &mut word {
+                end.incomplete = fault;
+            }
             self.shared.board.tell(&self.shared, &attempt.key, word);
         }
     }
