@@ -219,7 +219,7 @@ pub enum FromRunner {
         /// was never released.
         #[serde(default)]
         since_boot_ms: u64,
-        /// Sessions that have ended while no daemon was there to be told.
+        /// Sessions that have ended of which the daemon before may not know.
         #[serde(default)]
         past: Vec<(Held, Past)>,
     },
@@ -276,9 +276,10 @@ pub enum FromRunner {
         session: String,
         /// How many CPUs it kept busy, on average over its life.
         busy: f64,
-        /// What there is to be remembered of it; none: it never ran.
+        /// What there is to be remembered of it, and of which it was: a daemon that has just come may never have
+        /// heard of it. None: it never ran.
         #[serde(default)]
-        past: Option<Past>,
+        past: Option<Box<(Held, Past)>>,
     },
 }
 

@@ -210,7 +210,10 @@ impl Hosting {
             }
             runners::Event::Said(Word::Ended(session, busy, past)) => {
                 if let Some(key) = self.key_of(&session, uid) {
-                    self.ended(daemon, &session, key, busy, past);
+                    self.ended(daemon, &session, key, busy, past.map(|told| told.1));
+                } else if let Some((held, past)) = past.map(|told| *told) {
+                    // It ended while this daemon and the runner met.
+                    tell_past(daemon, uid, held, past);
                 }
             }
             runners::Event::Gone => self.runner_gone(daemon, uid),

@@ -57,7 +57,7 @@ pub enum Word {
     /// A job runs.
     Released(String),
     /// A slot is free; the job kept so many CPUs busy. What is to be remembered of it, if it ran.
-    Ended(String, f64, Option<Past>),
+    Ended(String, f64, Option<Box<(Held, Past)>>),
 }
 
 impl RunnerLink {

@@ -17,6 +17,7 @@ mod client_link;
 mod convert;
 mod departure;
 mod display;
+mod ended;
 mod entrance;
 mod farewell;
 mod given_away;

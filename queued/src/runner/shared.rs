@@ -18,6 +18,7 @@ use wire::session::{Control, End};
 use super::about::About;
 use super::arrival::Arrival;
 use super::batch::Board;
+use super::ended::Ended;
 use super::given_away::GivenAway;
 use super::maker::Maker;
 use super::{Options, session};
@@ -42,8 +43,8 @@ pub struct Shared {
     trust: Mutex<Option<(Stamp, Trust)>>,
     daemon: Mutex<Option<UnixStream>>,
     sessions: Mutex<HashMap<String, Handle>>,
-    /// Sessions that have ended while no daemon could be told.
-    untold: Mutex<Vec<(Held, Past)>>,
+    /// Sessions that have ended, for the next daemon.
+    past: Mutex<Ended>,
 }
 
 /// Which file: device, number, and when it was changed, in seconds and nanoseconds.
@@ -114,7 +115,7 @@ impl Shared {
             trust: Mutex::new(None),
             daemon: Mutex::new(None),
             sessions: Mutex::new(HashMap::new()),
-            untold: Mutex::default(),
+            past: Mutex::default(),
         }
     }
 
@@ -166,9 +167,9 @@ impl Shared {
         send(&mut lock(&self.daemon), message);
     }
 
-    /// The sessions that have ended while no daemon could be told, each once.
-    pub fn take_untold(&self) -> Vec<(Held, Past)> {
-        std::mem::take(&mut *lock(&self.untold))
+    /// The sessions that have ended of which the last daemon may not know.
+    pub fn tell_past(&self) -> Vec<(Held, Past)> {
+        lock(&self.past).tell()
     }
 
     /// Starts the thread of a session. Returns false when one of this name is there already.
@@ -284,14 +285,11 @@ impl Shared {
         let Some(held) = held else { return };
         // Locked until it is kept: a daemon that comes in between is told of it.
         let mut daemon = lock(&self.daemon);
+        let past = past.map(|past| Box::new((held, past)));
         let message = FromRunner::Ended { session: session.to_owned(), busy, past: past.clone() };
-        if !send(&mut daemon, &message)
-            && let Some(past) = past
-        {
-            let mut untold = lock(&self.untold);
-            if untold.len() < MOST_UNTOLD {
-                untold.push((held, past));
-            }
+        let is_told = send(&mut daemon, &message);
+        if let Some(past) = past {
+            lock(&self.past).add(*past, is_told);
         }
     }
 
@@ -309,7 +307,7 @@ impl Shared {
 
     /// Whether there is none, no batch job, and nothing to be told.
     pub fn is_idle(&self) -> bool {
-        lock(&self.sessions).is_empty() && lock(&self.untold).is_empty() && self.board.is_empty()
+        lock(&self.sessions).is_empty() && !lock(&self.past).has_untold() && self.board.is_empty()
     }
 }
 
@@ -345,9 +343,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Connections on their way to one session at the same time.
 const MOST_ARRIVALS: usize = 8;
-
-/// Ended sessions that are kept for a daemon that is away.
-const MOST_UNTOLD: usize = 1000;
 
 /// A session's thread has no deep calls; what it does not touch costs nothing.
 const STACK: usize = 512 * 1024;

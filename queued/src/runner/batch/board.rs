@@ -53,7 +53,7 @@ impl Board {
             sessions: shared.held(),
             attempts: words.iter().map(|(key, word)| (key.clone(), word.clone())).collect(),
             since_boot_ms: self.since_boot_ms,
-            past: shared.take_untold(),
+            past: shared.tell_past(),
         });
     }
 
