@@ -107,6 +107,9 @@ fn table(body: &mut String, report: &Report) {
         1 => put("left over", "1 process, killed"),
         more => put("left over", &format!("{more} processes, killed")),
     }
+    if row.state == "finished" && !row.detail.is_empty() {
+        put("note", &plain::line(&row.detail, COMMAND));
+    }
 }
 
 /// Where the output is.

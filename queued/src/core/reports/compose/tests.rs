@@ -113,6 +113,14 @@ fn the_body_is_a_table_then_the_places_then_the_last_lines() {
 }
 
 #[test]
+fn output_that_may_be_incomplete_is_said_to_be() {
+    let mut row = row();
+    row.detail = "output may be incomplete: a file of it\nis gone".into();
+    let letter = letter(Kind::End, row, Vec::new());
+    assert!(letter.body.contains("\nnote       output may be incomplete: a file of it is gone\n"), "{}", letter.body);
+}
+
+#[test]
 fn a_name_with_line_breaks_stays_in_its_line() {
     let subject = subject_of(|row| row.name = Some("x\r\nBcc: eve@example.org\r\n\r\nhello".into()));
     assert_eq!(subject, "[queue] ok: x Bcc: eve@example.org hello (wait, 17) on bluefish in 41 s");
