@@ -98,19 +98,37 @@ async fn own_piece(
     let job = JobId::new(row.id).map_err(|error| failed(error.to_string()))?;
     let brief = batch.store.ask(|reader| reader.brief(job)).map_err(|error| spool_failed(&error))?;
     let brief = brief.ok_or_else(|| failed(format!("there is no job {job}")))?;
+    match piece_of(daemon, user, request, &brief, wait).await? {
+        // Its start is on its way, or its end is: only home says when there is no more.
+        AttemptAnswer::NotKept if matches!(brief.state(), State::Running(_)) && request.attempt.is_none() => {
+            tokio::time::sleep(wait.min(NOT_STARTED)).await;
+            Ok(AttemptAnswer::Output { bytes: Vec::new(), is_last: false })
+        }
+        answer => Ok(answer),
+    }
+}
+
+async fn piece_of(
+    daemon: &Rc<Daemon>,
+    user: &str,
+    request: &OutputRequest,
+    brief: &Brief,
+    wait: Duration,
+) -> Result<AttemptAnswer, Refusal> {
+    let (batch, job) = (&daemon.batch, brief.id());
     if request.stream == OutputStream::Stdin {
         return input(daemon, user, job, request.offset).await;
     }
     let newest = brief.record.last().map_or(0, |attempt| attempt.number());
     let attempt = request.attempt.unwrap_or(newest);
     if attempt == 0 {
-        if request.follow && !is_over(&brief) {
+        if request.follow && !is_over(brief) {
             tokio::time::sleep(wait.min(NOT_STARTED)).await;
             return Ok(AttemptAnswer::Output { bytes: Vec::new(), is_last: false });
         }
         return Ok(AttemptAnswer::NotKept);
     }
-    let key = AttemptKey { home: daemon.host.clone(), job_id: row.id, attempt };
+    let key = AttemptKey { home: daemon.host.clone(), job_id: job.number(), attempt };
     if let State::Running(run) = brief.state()
         && run.place.attempt.number() == attempt
         && run.place.host != daemon.host
