@@ -130,6 +130,18 @@ impl Query {
         sql::expression(&self.root)
     }
 
+    /// States that all of the jobs that are meant are in, if the query says so.
+    pub fn states(&self) -> Option<&[&'static str]> {
+        let parts = match &self.root {
+            Node::And(parts) => parts.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        parts.iter().find_map(|part| match part {
+            Node::Test(Test::State(states)) => Some(states.as_slice()),
+            _ => None,
+        })
+    }
+
     /// The ids that are meant, rising and apart, when the query is about nothing but ids that it names.
     ///
     /// A range may be as long as there are ids: it must not be walked through.

@@ -1,5 +1,6 @@
 use spool::home::{Event, Place, State};
 use spool::hosted::{self, Ending};
+use spool::query::{Now, Query};
 use spool::store::{Change, Ended, LetterName, Outcome, Owed, Reader, Spool, StepChange, Which};
 use spool::{Attempt, JobId};
 use wire::batch::{MailWish, Update};
@@ -182,13 +183,40 @@ fn what_may_be_changed_when_is_what_rq_allowed() {
     assert!(matches!(place.step(77, Event::Held), Outcome::Refused(_)));
 }
 
+fn query(text: &str) -> Query {
+    Query::parse(text, Now { unix_us: NOW, utc_offset_s: 0 }).expect(text)
+}
+
+#[test]
+fn those_that_have_not_ended_are_listed_in_order_whatever_their_states() {
+    let mut place = store();
+    place.submit("k", 1, &["a", "b", "c", "d", "e", "f", "g"]);
+    for id in [1, 4] {
+        place.run(id, 1, End::Exited(0));
+    }
+    place.step(6, Event::Held);
+    place.step(2, Event::Held);
+    let ids = |text: &str, after, most| {
+        let which = Which { query: Some(query(text)), user: Some("alice".into()), ..Which::default() };
+        let (rows, more) = place.reader.page(&which, after, most, NOW).expect("a store");
+        (rows.iter().map(|row| row.id).collect::<Vec<_>>(), more)
+    };
+    assert_eq!(ids("pending", 0, 10), (vec![3, 5, 7], None));
+    assert_eq!(ids("held", 0, 10), (vec![2, 6], None));
+    assert_eq!(ids("waiting", 0, 10), (vec![2, 3, 5, 6, 7], None));
+    assert_eq!(ids("waiting", 0, 2), (vec![2, 3], Some(3)));
+    assert_eq!(ids("waiting", 3, 2), (vec![5, 6], Some(6)));
+    assert_eq!(ids("state!=running state!=held", 0, 10).0, [1, 3, 4, 5, 7]);
+    assert_eq!(ids("pending id>3 queue=wait", 0, 10).0, [5, 7]);
+    assert_eq!(ids("running", 0, 10).0, Vec::<u64>::new());
+    assert_eq!(ids("pending or id=1", 0, 10).0, [1, 3, 5, 7]);
+}
+
 #[test]
 fn pages_show_whose_and_which_jobs_are_meant() {
     let mut place = store();
     place.submit("k", 1, &["a", "b", "c", "d", "e"]);
     place.run(2, 1, End::Exited(3));
-    let query =
-        |text| spool::query::Query::parse(text, spool::query::Now { unix_us: NOW, utc_offset_s: 0 }).expect(text);
     let ids = |which: &Which, after, most| {
         let (rows, more) = place.reader.page(which, after, most, NOW).expect("a store");
         (rows.iter().map(|row| row.id).collect::<Vec<_>>(), more)

@@ -35,6 +35,7 @@ CREATE TABLE sessions (
 ) STRICT;
 CREATE INDEX sessions_by_end ON sessions (ended_us);
 CREATE INDEX jobs_by_end ON jobs (ended_us) WHERE ended_us IS NOT NULL;
+CREATE INDEX jobs_pending ON jobs (id) WHERE state = 'pending';
 ";
 
 /// Makes the tables, or brings older ones up to date.
@@ -175,6 +176,7 @@ CREATE INDEX jobs_by_lane ON jobs (lane, priority DESC, id) WHERE state = 'pendi
 CREATE INDEX jobs_later ON jobs (lane, not_before_us) WHERE state = 'pending' AND not_before_us > 0;
 CREATE INDEX jobs_unsettled ON jobs (id) WHERE state = 'running' OR state = 'dead';
 CREATE INDEX jobs_held ON jobs (id) WHERE state = 'held';
+CREATE INDEX jobs_pending ON jobs (id) WHERE state = 'pending';
 CREATE INDEX jobs_owed ON jobs (id) WHERE report = 'owed';
 CREATE INDEX jobs_by_end ON jobs (ended_us) WHERE ended_us IS NOT NULL;
 CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed';
