@@ -128,6 +128,13 @@ pub fn one(connection: &Connection, id: JobId, now_us: i64) -> Result<Option<Job
     found.transpose()
 }
 
+/// What was used, in four columns from this one on.
+pub fn usage(row: &Row, first: usize) -> rusqlite::Result<Option<Usage>> {
+    let Some(wall) = row.get::<_, Option<i64>>(first)? else { return Ok(None) };
+    let column = |number: usize| row.get::<_, i64>(first + number).map(|figure| figure as u64);
+    Ok(Some(Usage { wall_us: wall as u64, user_us: column(1)?, system_us: column(2)?, max_rss_kib: column(3)? }))
+}
+
 fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError>> {
     let (record, tags, hosts, argv): (String, String, String, String) =
         (row.get(1)?, row.get(6)?, row.get(7)?, row.get(11)?);
@@ -140,16 +147,7 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         Ok(parsed) => parsed,
         Err(error) => return Ok(Err(error)),
     };
-    let wall: Option<i64> = row.get(19)?;
-    let usage = match wall {
-        None => None,
-        Some(wall) => Some(Usage {
-            wall_us: wall as u64,
-            user_us: row.get::<_, i64>(20)? as u64,
-            system_us: row.get::<_, i64>(21)? as u64,
-            max_rss_kib: row.get::<_, i64>(22)? as u64,
-        }),
-    };
+    let usage = usage(row, 19)?;
     Ok(Ok(JobRow {
         kind: RowKind::Job,
         id: row.get::<_, i64>(0)? as u64,

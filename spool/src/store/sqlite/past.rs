@@ -5,7 +5,7 @@
 use rusqlite::{Connection, Row, params};
 use wire::batch::JobRow;
 use wire::history::{EndPlace, RowKind};
-use wire::session::{Outcome as Ending, Usage};
+use wire::session::Outcome as Ending;
 
 use super::{Outcome, SpoolError, SqliteReader, Which, failed, pages, schema};
 use crate::store::PastSession;
@@ -146,16 +146,7 @@ fn place(row: &JobRow) -> EndPlace {
 fn session_row(row: &Row) -> rusqlite::Result<JobRow> {
     let (exit, signal): (Option<u8>, Option<String>) = (row.get(7)?, row.get(8)?);
     let is_known = exit.is_some() || signal.is_some();
-    let wall: Option<i64> = row.get(10)?;
-    let usage = match wall {
-        None => None,
-        Some(wall) => Some(Usage {
-            wall_us: wall as u64,
-            user_us: row.get::<_, i64>(11)? as u64,
-            system_us: row.get::<_, i64>(12)? as u64,
-            max_rss_kib: row.get::<_, i64>(13)? as u64,
-        }),
-    };
+    let usage = pages::usage(row, 10)?;
     let started_us = row.get(5)?;
     Ok(JobRow {
         kind: RowKind::Session,
