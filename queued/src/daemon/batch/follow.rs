@@ -101,8 +101,7 @@ async fn own_piece(
     match piece_of(daemon, user, request, &brief, wait).await? {
         // Its start is on its way, or its end is: only home says when there is no more.
         AttemptAnswer::NotKept if matches!(brief.state(), State::Running(_)) && request.attempt.is_none() => {
-            tokio::time::sleep(wait.min(NOT_STARTED)).await;
-            Ok(AttemptAnswer::Output { bytes: Vec::new(), is_last: false })
+            Ok(nothing_yet(wait).await)
         }
         answer => Ok(answer),
     }
@@ -123,8 +122,7 @@ async fn piece_of(
     let attempt = request.attempt.unwrap_or(newest);
     if attempt == 0 {
         if request.follow && !is_over(brief) {
-            tokio::time::sleep(wait.min(NOT_STARTED)).await;
-            return Ok(AttemptAnswer::Output { bytes: Vec::new(), is_last: false });
+            return Ok(nothing_yet(wait).await);
         }
         return Ok(AttemptAnswer::NotKept);
     }
@@ -144,10 +142,15 @@ async fn piece_of(
         && request.attempt.is_none()
         && request.follow
     {
-        tokio::time::sleep(wait.min(NOT_STARTED)).await;
-        return Ok(AttemptAnswer::Output { bytes: Vec::new(), is_last: false });
+        return Ok(nothing_yet(wait).await);
     }
     Ok(batch.piece(daemon, user, &key, request.stream, request.offset, wait).await)
+}
+
+/// Whoever asks is to ask again.
+async fn nothing_yet(wait: Duration) -> AttemptAnswer {
+    tokio::time::sleep(wait.min(NOT_STARTED)).await;
+    AttemptAnswer::Output { bytes: Vec::new(), is_last: false }
 }
 
 /// What a job was given to read, as its submission put it into the spool.

@@ -128,8 +128,7 @@ impl Batch {
     fn write_again(&self, daemon: &Rc<Daemon>, letter: LetterName, owed: &[Owed]) {
         let row = owed.first().map(|owed| self.store.ask(|reader| reader.row(owed.job, now_us())));
         let Some(Ok(Some(row))) = row else { return };
-        let address =
-            Address { user: UserName::from(row.user.as_str()), kind: Kind::End, to: row.mail.and_then(|wish| wish.to) };
+        let address = address(row, Kind::End);
         let attempts = owed.iter().map(|owed| Attempt { job: names::JobId(owed.job.number()), number: owed.attempt });
         let attempts = attempts.collect();
         self.post(daemon, About { address, attempts, is_digest: letter.is_digest, is_written: true });
@@ -145,8 +144,7 @@ impl Batch {
             if kind == Kind::Start && !row.mail.as_ref().is_some_and(|wish| wish.start) {
                 continue;
             }
-            let address =
-                Address { user: UserName::from(row.user.as_str()), kind, to: row.mail.and_then(|wish| wish.to) };
+            let address = address(row, kind);
             let attempt = Attempt { job: names::JobId(id), number: attempt };
             let event = caps::Event::Owed(caps::Owed { attempt, address });
             let actions = self.reports.caps.borrow_mut().handle(daemon.now(), event);
@@ -206,7 +204,7 @@ impl Batch {
             }
             Some(about) => match self.compose(daemon, &about).await {
                 Some(letter) => {
-                    let mailer = self.reports.mailer.borrow().clone();
+                    let mailer = self.reports.mailer();
                     mailer.deliver(&letter, mail::DEADLINE).await
                 }
                 None => mail::Outcome::Refused("the job was deleted or submitted again".to_owned()),
@@ -307,6 +305,11 @@ impl Batch {
         }
         found
     }
+}
+
+/// Where a report of this job goes.
+fn address(row: JobRow, kind: Kind) -> Address {
+    Address { user: UserName::from(row.user.as_str()), kind, to: row.mail.and_then(|wish| wish.to) }
 }
 
 /// Ends of one letter that are written down at once.
