@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use queue_tests::cluster::is_alive;
 use queue_tests::process::{Ended, PATIENCE, Process};
 use queue_tests::programs;
 use queue_tests::wait::until;
@@ -183,11 +184,6 @@ impl Login {
     pub fn is_held_by(&self, host: &str, pid: i32) -> bool {
         fs::read_to_string(self.state(host).join("lock")).is_ok_and(|text| text.trim() == pid.to_string())
     }
-}
-
-/// Whether the process is there and not a zombie.
-pub fn is_alive(pid: i32) -> bool {
-    read(pid, "stat").rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// A file of a process in proc; empty when it is not there or not ours.
