@@ -198,4 +198,4 @@ const TERM: &str = "a term such as failed, 17-30 or exit!=0";
 const STATES: &str =
     "held, pending, running, finished, dead or cancelled, or one of waiting, ended, ok, failed and all";
 const FIELDS: &str = "id, state, queue, user, priority, name, tag, host, exit, signal, command, directory, \
-                      attempt, restartable, report, submitted, started, ended, wall, cpu or memory";
+                      attempt, restartable, report, notice, submitted, started, ended, wall, cpu or memory";

@@ -39,6 +39,7 @@ pub(super) enum Text {
     Command,
     Directory,
     Report,
+    Notice,
 }
 
 impl Field {
@@ -85,7 +86,7 @@ impl Field {
             Self::Number(Number::Wall | Number::Cpu) => ">30min",
             Self::Number(Number::Memory) => ">4GiB",
             Self::Text(Text::Signal) => "=KILL",
-            Self::Text(Text::Report) => "=owed",
+            Self::Text(Text::Report | Text::Notice) => "=owed",
             Self::Text(_) => "=~abc",
         }
     }
@@ -106,13 +107,13 @@ impl Text {
     pub fn may_be_absent(self) -> bool {
         match self {
             Self::Queue | Self::User | Self::Command | Self::Directory => false,
-            Self::Name | Self::Host | Self::Signal | Self::Report => true,
+            Self::Name | Self::Host | Self::Signal | Self::Report | Self::Notice => true,
         }
     }
 }
 
 /// The first name of a field is what messages call it.
-const NAMES: [(&str, Field); 25] = [
+const NAMES: [(&str, Field); 26] = [
     ("id", Field::Number(Number::Id)),
     ("jid", Field::Number(Number::Id)),
     ("state", Field::State),
@@ -131,6 +132,7 @@ const NAMES: [(&str, Field); 25] = [
     ("attempt", Field::Number(Number::Attempt)),
     ("restartable", Field::Restartable),
     ("report", Field::Text(Text::Report)),
+    ("notice", Field::Text(Text::Notice)),
     ("submitted", Field::Number(Number::Submitted)),
     ("started", Field::Number(Number::Started)),
     ("ended", Field::Number(Number::Ended)),

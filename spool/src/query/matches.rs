@@ -75,6 +75,7 @@ impl Text {
             Self::Command => Some(row.command.as_bytes()),
             Self::Directory => Some(&row.directory.0),
             Self::Report => Some(row.report.as_bytes()).filter(|report| !report.is_empty()),
+            Self::Notice => Some(row.notice.as_bytes()).filter(|notice| !notice.is_empty()),
         }
     }
 }

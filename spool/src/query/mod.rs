@@ -29,7 +29,7 @@
 //! | `id` or `jid`                           | a job id; with `=` and `!=` also a range                    |
 //! | `state`                                 | a state or one of the words for several; no `<` or `>`      |
 //! | `queue` `user` `command` `directory`    | text                                                        |
-//! | `name` `host` (`runner`) `signal` `report` | text, or absent; a signal with or without `SIG`          |
+//! | `name` `host` (`runner`) `signal` `report` `notice` | text, or absent; a signal with or without `SIG` |
 //! | `tag`                                   | text: true if one of the tags is so; no `<` or `>`          |
 //! | `priority` `attempt`                    | a whole number; no attempt is 0                             |
 //! | `exit` (`exit_status`)                  | a whole number, or absent                                   |

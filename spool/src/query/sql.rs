@@ -196,6 +196,7 @@ impl Text {
             Self::Directory => "directory",
             // It is '' when there is none.
             Self::Report => "NULLIF(report, '')",
+            Self::Notice => "NULLIF(notice, '')",
         }
     }
 }

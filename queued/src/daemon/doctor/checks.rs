@@ -12,8 +12,8 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     CHECKS.iter().flat_map(|check| check(facts)).collect()
 }
 
-const CHECKS: [fn(&Facts) -> Vec<Finding>; 11] =
-    [configuration, program, spool, log, runner, silent, clocks, names, reports, sink, key];
+const CHECKS: [fn(&Facts) -> Vec<Finding>; 12] =
+    [configuration, program, spool, log, runner, silent, clocks, names, reports, notices, sink, key];
 
 fn configuration(facts: &Facts) -> Vec<Finding> {
     one(match &facts.configuration {
@@ -154,6 +154,23 @@ fn reports(facts: &Facts) -> Vec<Finding> {
         ));
     }
     some_or(found, || Finding::fine("reports", format!("{} are on their way", soundness.owed)))
+}
+
+fn notices(facts: &Facts) -> Vec<Finding> {
+    let Ok(soundness) = &facts.spool else { return Vec::new() };
+    let age_s = soundness.notices_since_us.map_or(0, |since| (facts.now_us - since).max(0) / 1_000_000) as u64;
+    one(if age_s > LONG_OWED_S {
+        let what =
+            format!("{} --notify orders are not carried out, the oldest for {}", soundness.notices, length(age_s));
+        let cure = format!(
+            "queue query notice=owed names the jobs; {} says what their command or address answered; what is not \
+             wanted any more: queue delete",
+            facts.log
+        );
+        Finding::fault("notices", what, cure)
+    } else {
+        Finding::fine("notices", format!("{} are on their way", soundness.notices))
+    })
 }
 
 fn sink(facts: &Facts) -> Vec<Finding> {
@@ -337,6 +354,16 @@ mod tests {
         let refusal = Some((17, "no such user".to_owned()));
         let (what, _) = fault(|facts| facts.spool = Ok(Soundness { refused: 2, refusal, ..Soundness::default() }));
         assert_eq!(what, "2 reports were refused for good, the last for job 17: no such user");
+    }
+
+    #[test]
+    fn notices_that_are_owed_for_long_are_told() {
+        let (what, cure) = fault(|facts| {
+            let notices_since_us = Some(facts.now_us - 5 * 3_600_000_000);
+            facts.spool = Ok(Soundness { notices: 2, notices_since_us, ..Soundness::default() });
+        });
+        assert_eq!(what, "2 --notify orders are not carried out, the oldest for 5 h");
+        assert!(cure.starts_with("queue query notice=owed"));
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn insert(connection: &Connection, row: &JobRow) {
     let signed = |number: u64| i64::try_from(number).expect("samples are small");
     let usage = row.usage.as_ref();
     let tags = serde_json::to_string(&row.tags).expect("strings are valid JSON");
-    let sql = format!("INSERT INTO jobs VALUES ({})", ["?"; 22].join(", "));
+    let sql = format!("INSERT INTO jobs VALUES ({})", ["?"; 23].join(", "));
     let columns = params![
         signed(row.id),
         row.state,
@@ -73,6 +73,7 @@ fn insert(connection: &Connection, row: &JobRow) {
         signed(row.attempt),
         row.restartable,
         row.report,
+        row.notice,
         row.submitted_us,
         row.started_us,
         row.ended_us,
@@ -88,7 +89,8 @@ const SCHEMA: &str = "
     CREATE TABLE jobs (
         id INTEGER PRIMARY KEY, state TEXT, queue TEXT, user TEXT, priority INTEGER, name TEXT NULL, tags TEXT,
         host TEXT NULL, exit INTEGER NULL, signal TEXT NULL, command TEXT, directory BLOB, attempt INTEGER,
-        restartable INTEGER, report TEXT, submitted_us INTEGER, started_us INTEGER NULL, ended_us INTEGER NULL,
+        restartable INTEGER, report TEXT, notice TEXT, submitted_us INTEGER, started_us INTEGER NULL,
+        ended_us INTEGER NULL,
         wall_us INTEGER NULL, user_us INTEGER NULL, system_us INTEGER NULL, max_rss_kib INTEGER NULL
     );
     CREATE INDEX jobs_by_state ON jobs (state);

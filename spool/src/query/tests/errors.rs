@@ -16,7 +16,7 @@ fn every_error_names_the_column_and_what_was_expected() {
         (
             "zzz=1",
             "1: \"zzz\": no such field; expected id, state, queue, user, priority, name, tag, host, exit, \
-             signal, command, directory, attempt, restartable, report, submitted, started, ended, wall, cpu \
+             signal, command, directory, attempt, restartable, report, notice, submitted, started, ended, wall, cpu \
              or memory",
         ),
         ("st=held", r#"1: "st" could be state or started: expected more of the name"#),

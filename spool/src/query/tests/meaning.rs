@@ -45,6 +45,7 @@ fn rows() -> Vec<JobRow> {
             usage: Some(usage(41)),
             tags: vec!["night".to_owned(), "nightly".to_owned()],
             report: "sent".to_owned(),
+            notice: "owed".to_owned(),
             ..started(3, "finished", "redfish")
         },
         JobRow {
@@ -118,6 +119,8 @@ fn queries_mean_the_jobs_they_should() {
         ("report=none", &[1, 2, 5, 6]),
         ("report!=sent", &[1, 2, 4, 5, 6]),
         ("report=~*", &[3, 4]),
+        ("notice=owed", &[3]),
+        ("notice=none", &[1, 2, 4, 5, 6]),
         ("command=~'make *all of*'", &[1, 2, 3, 4, 5, 6]),
         ("command=~make*all", &[]),
         ("directory=/home/anna host=none", &[1]),

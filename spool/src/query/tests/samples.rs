@@ -31,6 +31,7 @@ pub fn row() -> impl Strategy<Value = JobRow> {
             host,
             exit,
             restartable,
+            notice: report.chars().rev().collect(),
             report,
             command,
             priority,
@@ -79,7 +80,7 @@ fn other_term() -> impl Strategy<Value = String> {
     let order = || select(&["=", "!=", "<", "<=", ">", ">="][..]);
     let shape = || select(&["=", "!=", "=~", "!~"][..]);
     let alone = ["all", "held", "pending", "running", "finished", "dead", "cancelled", "ok", "failed", "waiting"];
-    let absent = ["name", "tag", "host", "exit", "signal", "attempt", "report", "started", "ended", "wall", "memory"];
+    let absent = ["name", "tag", "host", "exit", "signal", "attempt", "notice", "started", "ended", "wall", "memory"];
     let states = ["held", "dead", "ended", "ok", "failed", "waiting"];
     let short = (select(&["=~", "!~"][..]), select(&["*e*", "?e*", "nd", "x", "*"][..]));
     prop_oneof![
@@ -104,7 +105,7 @@ fn other_term() -> impl Strategy<Value = String> {
 }
 
 fn term_about_text() -> impl Strategy<Value = String> {
-    let fields = vec!["queue", "user", "name", "host", "runner", "command", "directory", "report"];
+    let fields = vec!["queue", "user", "name", "host", "runner", "command", "directory", "report", "notice"];
     (select(fields), any_shape(), pattern()).prop_map(|(field, op, value)| format!("{field} {op} {value}"))
 }
 

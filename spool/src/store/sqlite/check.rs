@@ -15,6 +15,10 @@ pub struct Soundness {
     pub refused: u64,
     /// One of the jobs concerned, and why.
     pub refusal: Option<(u64, String)>,
+    /// Notices that are owed: what `--notify` asked for.
+    pub notices: u64,
+    /// Since when the oldest of them is, microseconds since 1970.
+    pub notices_since_us: Option<i64>,
 }
 
 impl SqliteReader {
@@ -57,7 +61,21 @@ impl SqliteReader {
             .map_err(failed)?;
         let why = why.map(|why| why.trim_start_matches("refused:").trim().to_owned());
         let refusal = newest.map(|job| job as u64).zip(why);
-        Ok(Soundness { faults, owed: owed as u64, owed_since_us, refused: refused as u64, refusal })
+        let (notices, notices_since_us): (i64, Option<i64>) = connection
+            .query_row("SELECT count(*), min(ended_us) FROM jobs WHERE notice = 'owed'", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .map_err(failed)?;
+        let notices = notices as u64;
+        Ok(Soundness {
+            faults,
+            notices,
+            notices_since_us,
+            owed: owed as u64,
+            owed_since_us,
+            refused: refused as u64,
+            refusal,
+        })
     }
 }
 
