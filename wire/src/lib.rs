@@ -17,6 +17,7 @@ pub mod keeping;
 pub mod link;
 pub mod news;
 pub mod places;
+pub mod queues;
 pub mod session;
 
 pub use byte_string::ByteString;

@@ -21,6 +21,7 @@ pub mod attach;
 pub mod choose;
 pub mod dispatch;
 pub mod estimate;
+pub mod gates;
 pub mod names;
 pub mod random;
 pub mod rank;
