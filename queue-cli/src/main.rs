@@ -33,6 +33,7 @@ mod newlines;
 mod notice;
 mod output;
 mod place;
+mod queues;
 #[allow(dead_code)]
 mod records;
 mod run;
@@ -71,6 +72,7 @@ fn carry_out(invocation: Invocation) -> Result<Ending, Failure> {
         Invocation::Keeping(Keeping::Backup { path }) => batch::keeping::backup(path.as_deref())?,
         Invocation::Keeping(Keeping::Rotate { path, prune }) => batch::keeping::rotate(path.as_deref(), prune)?,
         Invocation::Keeping(Keeping::Doctor { json, verbose }) => return doctor::run(json, verbose),
+        Invocation::Queues(command) => return queues::run(&command),
         Invocation::Keepalive(action) => keepalive::run(action)?,
         Invocation::Attach { job, view } => return attach::run(job, view),
         Invocation::Sessions(listing) => sessions::run(&Daemon::of_user(), &listing)?,

@@ -4,7 +4,7 @@
 //! the runner and ride on the first byte of the message they belong to. The daemon believes a
 //! runner only about sessions that were given to its user.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use serde::de::DeserializeOwned;
@@ -65,6 +65,8 @@ pub enum ToRunner {
         /// Milliseconds.
         grace_ms: u64,
     },
+    /// Queues whose jobs are suspended here, each with why, in words that follow its name; all others go on.
+    Suspended(BTreeMap<String, String>),
     /// Send a signal to its process group.
     SignalAttempt {
         /// Which.

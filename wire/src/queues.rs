@@ -106,10 +106,33 @@ pub struct CheckAnswer {
 pub struct CheckedFile {
     /// Its path; empty for a text that came with the question.
     pub path: String,
-    /// `4:12: loadsched = "two": a number is expected`.
-    pub faults: Vec<String>,
+    /// What is wrong in it.
+    pub faults: Vec<Fault>,
     /// With faults, since when another version is in force, microseconds since 1970; none: there is none.
     pub in_force_since_us: Option<i64>,
+}
+
+/// One fault of a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fault {
+    /// The line, from 1; 0: it is about the whole file.
+    pub line: usize,
+    /// The column in it, from 1, in characters.
+    pub column: usize,
+    /// What is wrong: `loadsched = "two": a number is expected`.
+    pub message: String,
+    /// The line's text.
+    pub text: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.message),
+            _ => write!(f, "{}:{}: {}", self.line, self.column, self.message),
+        }
+    }
 }
 
 /// `POST /v1/queues/import`: a profile of GNU Queue's as one of ours.

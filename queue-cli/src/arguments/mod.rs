@@ -9,6 +9,7 @@ pub mod batch;
 mod explain;
 pub mod keeping;
 mod qsh;
+pub mod queues;
 mod surface;
 
 use std::ffi::OsString;
@@ -43,6 +44,8 @@ pub enum Invocation {
     },
     /// `queue backup`, `queue rotate`, `queue doctor`.
     Keeping(keeping::Keeping),
+    /// `queue queues`, `queue config`, `queue drain` and the like.
+    Queues(queues::QueueCommand),
     /// `queue keepalive`.
     Keepalive(crate::keepalive::Action),
     /// `queue hosts`.
@@ -149,6 +152,9 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, Failure> {
             }))
         }
         Some(("submit", submit)) => read_submit(submit).map(|submit| Invocation::Submit(Box::new(submit))),
+        Some((name, command)) if let Some(command) = queues::read_command(name, command)? => {
+            Ok(Invocation::Queues(command))
+        }
         Some((name, command)) if let Some(command) = keeping::read_command(name, command) => {
             Ok(Invocation::Keeping(command))
         }

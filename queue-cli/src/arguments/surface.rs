@@ -18,6 +18,8 @@ pub fn command() -> Command {
              queue mail [N...]\n       queue keepalive install|remove|print\n       queue attach [--view] [JOB]\n       \
              queue backup [PATH]\n       queue rotate [--prune] [PATH]\n       queue doctor [--json] [--verbose]\n       \
              queue sessions [--json] [--utc]\n       queue hosts [--json] [--utc]\n       \
+             queue queues [--json] [HOST]\n       queue config check|show|import ...\n       \
+             queue drain|undrain|pause|resume [HOST] [QUEUE]\n       \
              queue cluster init [--listen ADDRESS[:PORT]]",
         )
         .after_help(EXAMPLES)
@@ -114,6 +116,7 @@ pub fn command() -> Command {
         ))
         .subcommands(super::batch::commands())
         .subcommands(super::keeping::commands())
+        .subcommands(super::queues::commands())
         .subcommand(plain(Command::new("mail").about("Read the reports that no mailer took").args([
             Arg::new("number").value_name("N").num_args(0..).help("These; without any, a list"),
             flag("all").help("All of them"),

@@ -6,6 +6,6 @@ pub mod keeping;
 mod mail;
 mod submit;
 
-pub use jobs::{ask, run as run_command};
+pub use jobs::{ask, ask_for, run as run_command};
 pub use mail::run as read_mail;
 pub use submit::run as submit;

@@ -105,6 +105,8 @@ pub enum ToLeader {
         /// Milliseconds.
         grace_ms: u64,
     },
+    /// Suspend the whole tree of the job, or let it go on.
+    Suspend(bool),
     /// How long the job may go on. Milliseconds since boot, time asleep included.
     Lease {
         /// From then on it is frozen.
@@ -239,6 +241,10 @@ impl ToLeader {
                 out.u64(*freeze_ms);
                 out.u64(*end_ms);
             }
+            Self::Suspend(yes) => {
+                out.u8(12);
+                out.u8(u8::from(*yes));
+            }
             Self::Assign => out.u8(1),
             Self::Release { foreground, handed } => {
                 out.u8(2);
@@ -281,6 +287,7 @@ impl ToLeader {
             9 => Self::Batch { name: from.name()? },
             10 => Self::Stop { grace_ms: from.u64() },
             11 => Self::Lease { freeze_ms: from.u64(), end_ms: from.u64() },
+            12 => Self::Suspend(from.u8() != 0),
             _ => return None,
         })
     }

@@ -15,6 +15,7 @@ pub mod maker;
 pub mod message;
 mod name;
 mod supervise;
+mod suspension;
 
 pub use assignment::Assignment;
 

@@ -16,6 +16,7 @@ use super::custody::Custody;
 use super::job::Surroundings;
 use super::message::{self, Attachment, Ended, FromLeader, Slot, ToLeader};
 use super::name;
+use super::suspension::Suspension;
 
 /// Runs one leader over its connection to the runner; never returns.
 pub fn lead(connection: OwnedFd) -> ! {
@@ -57,6 +58,7 @@ struct Leader {
     attachment: Option<Attachment>,
     /// Where it is a batch job's.
     custody: Option<Custody>,
+    suspension: Suspension,
 }
 
 enum Phase {
@@ -113,6 +115,7 @@ impl Leader {
             foreground_before: 0,
             attachment: None,
             custody,
+            suspension: Suspension::default(),
             runner: Some(runner),
         };
         let ready = FromLeader::Ready { slots: leader.surroundings.mask() };
@@ -227,14 +230,25 @@ impl Leader {
                 let _ = self.reap();
                 if let (Phase::Running { .. }, Some(custody)) = (&self.phase, &mut self.custody) {
                     custody.stop(Duration::from_millis(grace_ms));
+                    // One that is suspended hears it only when it goes on.
+                    self.suspension.order(false);
                 }
                 self.tend();
             }
             ToLeader::Lease { freeze_ms, end_ms } => {
                 if let Some(custody) = &mut self.custody {
+                    let was_frozen = custody.is_frozen();
                     custody.lease(freeze_ms, end_ms);
+                    if was_frozen && !custody.is_frozen() {
+                        self.suspension.again();
+                    }
                 }
                 self.tend();
+            }
+            ToLeader::Suspend(yes) => {
+                if let Phase::Running { .. } = self.phase {
+                    self.suspension.order(yes);
+                }
             }
             ToLeader::Attached(attachment) => self.attachment = Some(attachment),
             ToLeader::Acknowledge => {
@@ -287,12 +301,16 @@ impl Leader {
 
     /// Signals the job's group, but only while its first process has not been waited for: a pid
     /// that was reaped may belong to somebody else.
-    fn signal(&self, number: i32) {
+    fn signal(&mut self, number: i32) {
         let Phase::Running { pid, .. } = self.phase else {
             return;
         };
-        if number == nix::libc::SIGCONT && self.custody.as_ref().is_some_and(Custody::is_frozen) {
-            return;
+        if number == nix::libc::SIGCONT {
+            if self.custody.as_ref().is_some_and(Custody::is_frozen) {
+                return;
+            }
+            // A user who knows better than the queue may have it go on.
+            self.suspension.order(false);
         }
         // The group in front may be another than the job's own, where the job is a shell: keys
         // mean that one, and after a stop both go on.
@@ -343,6 +361,12 @@ impl Leader {
                 continue;
             }
             let report = match change {
+                // It is the queue that has stopped it, and not its user.
+                Change::Stopped(_) | Change::Continued
+                    if self.suspension.hides(matches!(change, Change::Stopped(_)), *stopped) =>
+                {
+                    continue;
+                }
                 Change::Stopped(signal) => {
                     *stopped = true;
                     FromLeader::Stopped(signal)

@@ -12,6 +12,8 @@ pub struct About {
     pub user: String,
     /// The command, as a shell would read it, shortened.
     pub command: String,
+    /// Its queue.
+    pub queue: String,
     /// What the job's descriptors 0, 1 and 2 are.
     pub descriptors: [Descriptor; 3],
 }
@@ -20,7 +22,12 @@ impl About {
     /// What is told of this one.
     pub fn of(assignment: &Assignment) -> Self {
         let job = &assignment.job;
-        Self { user: assignment.user.clone(), command: job.command_line(), descriptors: job.descriptors }
+        Self {
+            user: assignment.user.clone(),
+            command: job.command_line(),
+            queue: job.queue.clone(),
+            descriptors: job.descriptors,
+        }
     }
 
     /// Whether the job has a terminal.

@@ -19,6 +19,8 @@ pub enum Arrival {
     },
     /// The reservation is void.
     Void,
+    /// Which queues are suspended has changed.
+    Suspended,
 }
 
 /// A connection to a client, either kind.

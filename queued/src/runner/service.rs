@@ -278,6 +278,10 @@ impl Service {
             ToRunner::Void { session } => {
                 let _ = self.shared.bring(&session, Arrival::Void);
             }
+            ToRunner::Suspended(ref queues) => {
+                self.shared.set_suspended(queues.clone());
+                self.batch.give(Order::Said(message, None));
+            }
             ToRunner::Listen => {
                 if let Some(descriptor) = descriptor {
                     let listener = UnixListener::from(descriptor);

@@ -1,6 +1,6 @@
 //! What the threads of a runner share: the way to the daemon, the TLS identity, the sessions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
@@ -45,6 +45,8 @@ pub struct Shared {
     sessions: Mutex<HashMap<String, Handle>>,
     /// Sessions that have ended, for the next daemon.
     past: Mutex<Ended>,
+    /// Queues whose jobs are suspended, and why.
+    suspended: Mutex<BTreeMap<String, String>>,
 }
 
 /// Which file: device, number, and when it was changed, in seconds and nanoseconds.
@@ -116,6 +118,7 @@ impl Shared {
             daemon: Mutex::new(None),
             sessions: Mutex::new(HashMap::new()),
             past: Mutex::default(),
+            suspended: Mutex::default(),
         }
     }
 
@@ -291,6 +294,21 @@ impl Shared {
         if let Some(past) = past {
             lock(&self.past).add(*past, is_told);
         }
+    }
+
+    /// These queues are suspended, and no others; every session is told to look.
+    pub fn set_suspended(&self, queues: BTreeMap<String, String>) {
+        *lock(&self.suspended) = queues;
+        let names = lock(&self.sessions).keys().cloned().collect::<Vec<_>>();
+        for name in names {
+            // One that has ended meanwhile, or is busy with too many callers, looks when its job starts.
+            let _ = self.bring(&name, Arrival::Suspended);
+        }
+    }
+
+    /// Why the jobs of a queue are suspended, in words that follow its name; none: they are not.
+    pub fn suspended(&self, queue: &str) -> Option<String> {
+        lock(&self.suspended).get(queue).cloned()
     }
 
     fn note(&self, session: &str, change: impl FnOnce(&mut Handle)) {

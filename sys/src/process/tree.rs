@@ -48,16 +48,54 @@ pub fn signal_descendants(pid: i32, group: Option<i32>, number: i32) -> io::Resu
         if group.is_some_and(|group| group != stat.group) {
             continue;
         }
-        // First the pidfd, then the comparison: if it is the right one now, the pidfd is too.
-        let Ok(descriptor) = super::pidfd(stat.pid) else {
-            continue;
-        };
-        let is_same = Stat::read(stat.pid).is_ok_and(|now| now.start_time == stat.start_time);
-        if is_same && super::pidfd_signal(descriptor.as_fd(), number).is_ok() {
+        if stat.signal(number) {
             reached.push(stat.pid);
         }
     }
     Ok(reached)
+}
+
+/// Processes that were suspended, and nobody else.
+#[derive(Debug, Default)]
+pub struct Suspended {
+    /// By number, and when it started, in the order in which they were stopped.
+    processes: Vec<(i32, u64)>,
+}
+
+impl Suspended {
+    /// Stops all living descendants of a process, parents first, so that no shell among them sees its children
+    /// stop. Those that somebody has stopped before are left to him.
+    pub fn suspend(&mut self, pid: i32) -> io::Result<()> {
+        // One that forks faster than it can be walked is caught in the end.
+        for _ in 0..MOST_ROUNDS {
+            let mut is_new = false;
+            for stat in walk(pid)? {
+                let known = (stat.pid, stat.start_time);
+                if stat.state == b'T' || self.processes.contains(&known) {
+                    continue;
+                }
+                if stat.signal(libc::SIGSTOP) {
+                    self.processes.push(known);
+                    is_new = true;
+                }
+            }
+            if !is_new {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets them go on, children first.
+    pub fn resume(&mut self) {
+        for (pid, start_time) in std::mem::take(&mut self.processes).into_iter().rev() {
+            if let Ok(stat) = Stat::read(pid)
+                && stat.start_time == start_time
+            {
+                stat.signal(libc::SIGCONT);
+            }
+        }
+    }
 }
 
 /// The living descendants, parents before children.
@@ -111,6 +149,16 @@ impl Stat {
         })
     }
 
+    /// Sends it a signal; whether it got it. Another process that has its number by now does not.
+    fn signal(&self, number: i32) -> bool {
+        // First the pidfd, then the comparison: if it is the right one now, the pidfd is too.
+        let Ok(descriptor) = super::pidfd(self.pid) else {
+            return false;
+        };
+        let is_same = Stat::read(self.pid).is_ok_and(|now| now.start_time == self.start_time);
+        is_same && super::pidfd_signal(descriptor.as_fd(), number).is_ok()
+    }
+
     /// Dead already, only waiting to be reaped.
     fn has_ended(&self) -> bool {
         matches!(self.state, b'Z' | b'X')
@@ -130,6 +178,9 @@ fn all() -> io::Result<Vec<Stat>> {
     }
     Ok(all)
 }
+
+/// Each round halves what can fork; what is missed goes on until the next look.
+const MOST_ROUNDS: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,8 @@ use crate::runner::leader_link::LeaderLink;
 pub struct Attempt {
     /// Which.
     pub key: AttemptKey,
+    /// Its queue.
+    pub queue: String,
     /// Where its files are.
     pub place: Place,
     /// Which of its output streams are kept there.
@@ -76,8 +78,8 @@ pub struct Kit {
 
 impl Attempt {
     /// One that begins.
-    pub fn new(key: AttemptKey, place: Place, kept: [bool; 2], phase: Phase) -> Self {
-        Self { key, place, kept, phase, leader: None, ended: None }
+    pub fn new(key: AttemptKey, queue: String, place: Place, kept: [bool; 2], phase: Phase) -> Self {
+        Self { key, queue, place, kept, phase, leader: None, ended: None }
     }
 
     /// Whether it was released.

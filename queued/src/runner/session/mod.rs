@@ -106,6 +106,8 @@ struct Session {
     needs_successor: bool,
     /// How long the end waits for children of the job that still hold its output.
     drain: Duration,
+    /// Whether its queue has it suspended; of one that was adopted nobody knows.
+    is_suspended: Option<bool>,
 }
 
 enum Phase {
@@ -167,6 +169,7 @@ impl Session {
             departure,
             needs_successor: false,
             drain: Duration::ZERO,
+            is_suspended: adopted.is_none().then_some(false),
         }
     }
 
@@ -223,6 +226,7 @@ impl Session {
                     self.give_away();
                 }
             }
+            Arrival::Suspended => self.heed_queue(),
             Arrival::Local { stream, handed } => self.entrance.local(stream, handed),
             Arrival::Remote(stream) => {
                 if let Some(config) = self.shared.tls_config() {
@@ -351,6 +355,7 @@ impl Session {
                 self.say(&Control::Started);
                 self.shared.begins(&self.name);
                 self.needs_successor = true;
+                self.heed_queue();
             }
             FromLeader::Stopped(signal) => self.say(&Control::Stopped(sys::signal::name(signal))),
             FromLeader::Continued => self.say(&Control::Continued),
@@ -364,6 +369,26 @@ impl Session {
             }
             FromLeader::Ready { .. } | FromLeader::Adopted { .. } | FromLeader::Gone(_) => {}
         }
+    }
+
+    /// Has the job suspended, or go on, as its queue is; who looks at it is told.
+    fn heed_queue(&mut self) {
+        let Phase::Running = self.phase else { return };
+        let queue = &self.about.queue;
+        let why = self.shared.suspended(queue);
+        let before = self.is_suspended.replace(why.is_some());
+        if before == Some(why.is_some()) {
+            return;
+        }
+        self.leader.tell(&ToLeader::Suspend(why.is_some()), &[]);
+        if before.is_none() && why.is_none() {
+            return;
+        }
+        let notice = match &why {
+            Some(why) => format!("suspended: queue \"{queue}\" {why}"),
+            None => format!("queue \"{queue}\" lets its jobs go on"),
+        };
+        self.say(&Control::Notice(notice));
     }
 
     fn ended(&mut self, last: Control, busy: f64) {

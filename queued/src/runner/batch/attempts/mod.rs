@@ -152,6 +152,11 @@ impl Attempts {
             ToRunner::Lease { key, left_ms } => {
                 self.tell_leader(&key, &lease(left_ms));
             }
+            ToRunner::Suspended(_) => {
+                for attempt in self.attempts.values().filter(|attempt| attempt.is_released()) {
+                    suspend(attempt, &self.shared);
+                }
+            }
             ToRunner::ReadOutput { request, key, stream, offset, follow } => {
                 let attempt = self.numbers.get(&key).and_then(|number| self.attempts.get_mut(number));
                 let ended = attempt.filter(|_| follow).and_then(Attempt::watch_end);
@@ -214,6 +219,9 @@ impl Attempts {
             }
             Some(FromLeader::Started { pid }) => {
                 attempt.phase = Phase::Released { pid };
+                if self.shared.suspended(&attempt.queue).is_some() {
+                    suspend(attempt, &self.shared);
+                }
                 self.shared.board.tell(&self.shared, &attempt.key, AttemptWord::Started { pid });
                 return true;
             }
@@ -423,7 +431,7 @@ impl Attempts {
             // To say that it is lost would have it started again elsewhere: the next runner hears its leader.
             super::super::complain(format_args!("cannot wait for the leader of job {}: {error}", key.job_id));
         }
-        let mut attempt = Attempt::new(key.clone(), place, kept, Phase::Released { pid });
+        let mut attempt = Attempt::new(key.clone(), job.queue, place, kept, Phase::Released { pid });
         attempt.leader = Some(leader);
         self.attempts.insert(number, attempt);
         self.numbers.insert(key, number);
@@ -447,6 +455,13 @@ fn start(attempt: &mut Attempt, shared: &Shared) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Has the job of an attempt suspended, or go on, as its queue is.
+fn suspend(attempt: &Attempt, shared: &Shared) {
+    if let Some(leader) = &attempt.leader {
+        leader.tell(&ToLeader::Suspend(shared.suspended(&attempt.queue).is_some()), &[]);
+    }
 }
 
 /// A lease of so many milliseconds from now.

@@ -36,6 +36,7 @@ impl Attempts {
         let jobs = &self.shared.options.jobs;
         let place = Place::of(jobs, &key).map_err(|error| failed(error.to_string()))?;
         let trust = self.shared.trust().map_err(|error| failed(format!("{error:#}")))?;
+        let queue = job.queue.clone();
         let Checked { mut job, mut batch, verified, program } =
             self.checker.check(job, warrant, bin.as_ref(), &trust)?;
         let missing = |what: &str, error: io::Error| failed(format!("the job's {what} is not here: {error}"));
@@ -90,7 +91,7 @@ impl Attempts {
         let ready = Ready { lease_ms, named: outputs.named };
         let (number, directory) = (self.next, place.fresh().join(variables::DATA));
         self.next += 1;
-        let attempt = Attempt::new(key.clone(), place, outputs.kept, Phase::Unpacking { request, kit, ready });
+        let attempt = Attempt::new(key.clone(), queue, place, outputs.kept, Phase::Unpacking { request, kit, ready });
         self.attempts.insert(number, attempt);
         self.numbers.insert(key, number);
         match archive {
