@@ -10,5 +10,6 @@ pub mod core;
 pub mod daemon;
 pub mod leader;
 pub mod link;
+pub mod profile;
 pub mod runner;
 pub mod vouch;

@@ -65,7 +65,7 @@ mod parse;
 mod pattern;
 mod scan;
 mod sql;
-mod suggest;
+pub mod suggest;
 mod term;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! What somebody probably meant who mistyped a word, and how such a word is shown.
 
 /// The candidate that is a slip of the fingers away from the word.
-pub(super) fn nearest(word: &str, candidates: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
+pub fn nearest(word: &str, candidates: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
     let word: Vec<char> = word.chars().take(LONGEST + 1).flat_map(char::to_lowercase).collect();
     if word.len() > LONGEST {
         return None;
@@ -17,7 +17,7 @@ pub(super) fn nearest(word: &str, candidates: impl IntoIterator<Item = &'static 
 }
 
 /// The beginning of something written, short enough to stand in a sentence.
-pub(super) fn shown(written: &str) -> String {
+pub fn shown(written: &str) -> String {
     match written.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &written[..end]),
         None => written.to_owned(),

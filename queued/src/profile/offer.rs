@@ -1,0 +1,262 @@
+//! What a host offers to jobs, and what jobs need of it. Whether a need is met is decided elsewhere.
+
+use super::fault::Faults;
+use super::size::Size;
+use super::value::{MOST, Value, gather};
+use super::words::absolute;
+use super::written::{self, Written, quoted};
+use crate::config::is_host_name;
+
+/// One thing that a host offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Such as `gpu`.
+    pub name: String,
+    /// How much of it.
+    pub amount: Amount,
+}
+
+/// How much is offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Amount {
+    /// So many, of which each job takes some.
+    Number(u64),
+    /// So many bytes.
+    Size(Size),
+    /// It is there, or not.
+    Flag(bool),
+    /// These, of which each job is given some by name.
+    Devices(Vec<String>),
+    /// So many in the whole cluster, counted by one host.
+    Shared {
+        /// How many.
+        count: u64,
+        /// Who counts.
+        counted_by: String,
+    },
+}
+
+/// What `offer` says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Offers(pub Vec<Offer>);
+
+/// What a job needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The name of an offer.
+    pub name: String,
+    /// How much of it.
+    pub test: NeedTest,
+}
+
+/// How much is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NeedTest {
+    /// It is there.
+    There,
+    /// So much is taken while the job runs; of a word: it is this one.
+    Equal(NeedValue),
+    /// There is at least so much; nothing is taken.
+    AtLeast(NeedValue),
+}
+
+/// The right side of a need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NeedValue {
+    /// How many.
+    Number(u64),
+    /// How many bytes.
+    Size(Size),
+    /// A word, such as the name of a device.
+    Word(String),
+}
+
+/// What `needs` says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs(pub Vec<Need>);
+
+impl Need {
+    /// Reads `raid`, `gpu=1`, `scratch>=500GiB`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let end = text.find(['=', '>', '<', '!', ' ']).unwrap_or(text.len());
+        let (name, rest) = text.split_at(end);
+        let test = match rest.trim() {
+            "" => NeedTest::There,
+            rest => match rest.strip_prefix(">=") {
+                Some(value) => match NeedValue::parse(value.trim())? {
+                    NeedValue::Word(_) => return None,
+                    value => NeedTest::AtLeast(value),
+                },
+                None => NeedTest::Equal(NeedValue::parse(rest.strip_prefix('=')?.trim())?),
+            },
+        };
+        is_name(name).then(|| Self { name: name.to_owned(), test })
+    }
+}
+
+impl NeedValue {
+    fn parse(text: &str) -> Option<Self> {
+        let word = !text.is_empty() && text.len() <= LONGEST_WORD && text.chars().all(is_plain);
+        match (text.parse(), Size::parse(text)) {
+            (Ok(number), _) => Some(Self::Number(number)),
+            (_, Some(size)) => Some(Self::Size(size)),
+            // What begins like a number is a mistyped one.
+            _ => (word && !text.starts_with(|c: char| c.is_ascii_digit())).then(|| Self::Word(text.to_owned())),
+        }
+    }
+}
+
+pub(super) fn needs(value: &Value<'_>) -> Result<Needs, Faults> {
+    let expected = "a list of needs such as [\"gpu=1\", \"scratch>=500GiB\", \"raid\"] is expected";
+    let need = |need: &Value<'_>| match need.text().and_then(Need::parse) {
+        Some(need) => Ok(need),
+        None => need.refuse("a need such as \"gpu=1\", \"scratch>=500GiB\" or \"raid\" is expected"),
+    };
+    value.each(MOST_OFFERS, expected, need).map(Needs)
+}
+
+pub(super) fn offers(value: &Value<'_>) -> Result<Offers, Faults> {
+    let Some(entries) = value.entries() else {
+        return value.refuse("a table such as { gpu = 2, raid = true } is expected");
+    };
+    if entries.len() > MOST_OFFERS {
+        return value.refuse(format_args!("at most {MOST_OFFERS} are expected, here are {}", entries.len()));
+    }
+    let offers = entries.iter().map(|(name, value)| {
+        if !is_name(name.text) {
+            return value.refuse("the name before it is not one of small letters, digits, -, _ and . after a letter");
+        }
+        Ok(Offer { name: name.text.to_owned(), amount: amount(value)? })
+    });
+    gather(offers).map(Offers)
+}
+
+fn amount(value: &Value<'_>) -> Result<Amount, Faults> {
+    if let Some(flag) = value.truth() {
+        return Ok(Amount::Flag(flag));
+    }
+    if let Some(number) = whole(value) {
+        return Ok(Amount::Number(number));
+    }
+    if let Some(size) = value.text().filter(|text| text.contains(char::is_alphabetic)).and_then(Size::parse) {
+        return Ok(Amount::Size(size));
+    }
+    if value.list().is_some() {
+        return devices(value).map(Amount::Devices);
+    }
+    match value.entries() {
+        Some(entries) => shared(value, &entries),
+        None => value.refuse(
+            "a whole number, a size such as \"500GiB\", true or false, a list of devices, or { count = 5, counted-by = \"HOST\" } is expected",
+        ),
+    }
+}
+
+fn devices(value: &Value<'_>) -> Result<Vec<String>, Faults> {
+    let device = |device: &Value<'_>| match device.text() {
+        Some(name) if !name.is_empty() && name.chars().all(is_plain) && name.len() <= LONGEST_WORD => {
+            Ok(name.to_owned())
+        }
+        Some(path) if absolute(path) && path.chars().all(is_plain) => Ok(path.to_owned()),
+        _ => device.refuse("a device's name without white space is expected"),
+    };
+    let names = value.each(MOST_DEVICES, "a list of devices is expected", device)?;
+    for (at, name) in names.iter().enumerate() {
+        if names[..at].contains(name) {
+            return value.refuse(format_args!("{} stands there twice", quoted(name)));
+        }
+    }
+    Ok(names)
+}
+
+fn shared(value: &Value<'_>, entries: &[(super::value::Key<'_>, Value<'_>)]) -> Result<Amount, Faults> {
+    let (mut count, mut counted_by) = (None, None);
+    for (key, value) in entries {
+        match key.text {
+            "count" => match whole(value) {
+                Some(number) => count = Some(number),
+                None => return value.refuse("a whole number is expected"),
+            },
+            "counted-by" => match value.text().filter(|name| is_host_name(name)) {
+                Some(host) => counted_by = Some(host.to_owned()),
+                None => return value.refuse("a host's name is expected"),
+            },
+            _ => return value.refuse("no such key; count and counted-by are expected"),
+        }
+    }
+    match (count, counted_by) {
+        (Some(count), Some(counted_by)) => Ok(Amount::Shared { count, counted_by }),
+        _ => value.refuse("both count and counted-by are expected"),
+    }
+}
+
+fn whole(value: &Value<'_>) -> Option<u64> {
+    let number = value.integer().and_then(|number| u64::try_from(number).ok());
+    number.filter(|&number| number <= u64::from(MOST))
+}
+
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
+    text.len() <= LONGEST_NAME && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(plain)
+}
+
+fn is_plain(character: char) -> bool {
+    !character.is_whitespace() && !character.is_control()
+}
+
+impl Written for Amount {
+    fn written(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            // A bare number would be a count.
+            Self::Size(size) if !size.written().starts_with('"') => quoted(&format!("{}B", size.0)),
+            Self::Size(size) => size.written(),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Devices(names) => written::list(names.iter().map(String::as_str)),
+            Self::Shared { count, counted_by } => {
+                format!("{{ count = {count}, counted-by = {} }}", quoted(counted_by))
+            }
+        }
+    }
+}
+
+impl Written for Offers {
+    fn written(&self) -> String {
+        written::table(self.0.iter().map(|offer| (offer.name.clone(), offer.amount.written())))
+    }
+}
+
+impl Written for Needs {
+    fn written(&self) -> String {
+        let needs: Vec<String> = self.0.iter().map(Need::to_string).collect();
+        written::list(needs.iter().map(String::as_str))
+    }
+}
+
+impl std::fmt::Display for Need {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.test {
+            NeedTest::There => f.write_str(&self.name),
+            NeedTest::Equal(value) => write!(f, "{}={value}", self.name),
+            NeedTest::AtLeast(value) => write!(f, "{}>={value}", self.name),
+        }
+    }
+}
+
+impl std::fmt::Display for NeedValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Size(size) => match size.written().trim_matches('"') {
+                bare if bare.ends_with('B') => f.write_str(bare),
+                bare => write!(f, "{bare}B"),
+            },
+            Self::Word(word) => f.write_str(word),
+        }
+    }
+}
+
+const MOST_OFFERS: usize = 64;
+const MOST_DEVICES: usize = 1024;
+const LONGEST_NAME: usize = 63;
+const LONGEST_WORD: usize = 255;
