@@ -11,7 +11,7 @@ use super::limits::{self, Rlimit, Warning};
 use super::load::{self, Backlog, Load, Slots};
 use super::offer::{self, Needs, Offers};
 use super::program::{self, Directory, MinFrees, Program};
-use super::size::{self, DAY, LONGEST, MINUTE, SECOND, Size};
+use super::size::{self, After, DAY, LONGEST, MINUTE, SECOND, Size};
 use super::value::{self, Value};
 use super::words::{self, Ageing, Exec, KeepRule, Letters, LingerRule, MailRule, Order, RestartMode, Supervisor};
 use super::written::Written;
@@ -186,11 +186,9 @@ directives! {
     /// What may be run.
     "allow-commands" => allow_commands: Allowed = access::commands, or |_| Allowed::All;
     /// How long a host is silent before its restartable jobs are started elsewhere.
-    "lost-after" => lost_after: Option<Duration> =
-        |value| size::length_or("never", value, SECOND..=LONGEST, "10m"), or |_| Some(10 * MINUTE);
+    "lost-after" => lost_after: After = |value| size::after(value, "10m"), or |_| After::For(10 * MINUTE);
     /// How long a host is silent before its other jobs are given up.
-    "give-up-after" => give_up_after: Option<Duration> =
-        |value| size::length_or("never", value, SECOND..=LONGEST, "7d"), or |_| None;
+    "give-up-after" => give_up_after: After = |value| size::after(value, "7d"), or |_| After::Never;
     /// How long ended jobs stay in the spool.
     "keep" => keep: KeepRule = words::keep, or |_| KeepRule(None);
     /// How long a session whose client has gone stays.

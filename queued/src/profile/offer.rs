@@ -100,8 +100,10 @@ impl NeedValue {
         match (text.parse(), Size::parse(text)) {
             (Ok(number), _) => Some(Self::Number(number)),
             (_, Some(size)) => Some(Self::Size(size)),
-            // What begins like a number is a mistyped one.
-            _ => (word && !text.starts_with(|c: char| c.is_ascii_digit())).then(|| Self::Word(text.to_owned())),
+            // What begins like a number or an operator is a mistyped one.
+            _ => {
+                (word && text.starts_with(|c: char| c.is_alphabetic() || c == '/')).then(|| Self::Word(text.to_owned()))
+            }
         }
     }
 }

@@ -103,6 +103,29 @@ fn within(value: &Value<'_>, range: &RangeInclusive<Duration>, expected: &str) -
     Ok(length)
 }
 
+/// When something is done about a silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// When it has lasted so long.
+    For(Duration),
+    /// At no time.
+    Never,
+}
+
+pub(super) fn after(value: &Value<'_>, example: &str) -> Result<After, Faults> {
+    let length = length_or("never", value, SECOND..=LONGEST, example)?;
+    Ok(length.map_or(After::Never, After::For))
+}
+
+impl Written for After {
+    fn written(&self) -> String {
+        match self {
+            Self::For(length) => length.written(),
+            Self::Never => quoted("never"),
+        }
+    }
+}
+
 /// A length with its units.
 pub(super) fn parse_length(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
@@ -117,7 +140,7 @@ impl Written for Duration {
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
-/// Longer is for ever, and has a word for that.
-pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// Hundred years as they are shown; longer is for ever, and has a word for that.
+pub(super) const LONGEST: Duration = Duration::from_secs(100 * 31_557_600);
 /// TOML has no greater integers.
 const MOST_BYTES: u64 = i64::MAX as u64;

@@ -1,7 +1,9 @@
 //! Tests of the language, one file for each subject.
 
+mod directives;
 mod faults;
 mod hosts;
+mod hours;
 
 use super::*;
 
