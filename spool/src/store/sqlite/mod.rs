@@ -9,6 +9,7 @@ mod check;
 mod expiry;
 mod hosted;
 mod job;
+mod log;
 mod pages;
 mod past;
 mod read;
@@ -50,6 +51,7 @@ impl SqliteSpool {
     /// It cannot be opened, is damaged, or another program's.
     pub fn open(path: &Path) -> Result<Self, SpoolError> {
         restored::clear_log(path)?;
+        log::renew(path)?;
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&connection)?;
         if schema::Kind::of(&connection)? == Some(schema::Kind::Archive) {
