@@ -88,11 +88,17 @@ fn own_secret(path: &Path) -> anyhow::Result<SecretKey> {
     }
 }
 
-/// Writes a small file so that it is there whole or not at all.
+/// Writes a small file so that it is there whole or not at all; nothing is done where it is like that already.
 pub fn replace_file(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> anyhow::Result<()> {
     if fs::read(path).is_ok_and(|now| now == content.as_ref()) {
         return Ok(());
     }
+    write_file(path, content, mode)
+}
+
+/// As [`replace_file`], and safe on disk also where it is like that already: the sync of a try before may have
+/// failed.
+pub fn write_file(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> anyhow::Result<()> {
     let temporary = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::authority::replace_file;
+use super::authority::write_file;
 
 /// Gives out numbers from a block that was reserved on disk.
 pub struct Ids {
@@ -37,7 +37,7 @@ impl Ids {
         let mut block = self.block.borrow_mut();
         if block.end - block.start < count {
             let end = block.end + count.next_multiple_of(BLOCK);
-            replace_file(&self.path, format!("{end}\n"), 0o600)?;
+            write_file(&self.path, format!("{end}\n"), 0o600)?;
             block.end = end;
         }
         let taken = block.start..block.start + count;
@@ -53,7 +53,7 @@ impl Ids {
         let mut block = self.block.borrow_mut();
         if block.start < next {
             let end = next + BLOCK;
-            replace_file(&self.path, format!("{end}\n"), 0o600)?;
+            write_file(&self.path, format!("{end}\n"), 0o600)?;
             *block = next..end;
         }
         Ok(())
