@@ -303,6 +303,9 @@ fn send(daemon: &Daemon, commons: &[Job], lines: &[SubmitLine]) -> Result<Submit
                 return serde_json::from_slice(&answer)
                     .map_err(|error| Failure::own(format!("the answer of the daemon makes no sense: {error}")));
             }
+            // Its disk has failed it, and whether it was written down shows when the next one has started.
+            Ok((IT_ENDS, answer)) if attempt == MOST_ATTEMPTS => return Err(refused(IT_ENDS, &answer)),
+            Ok((IT_ENDS, _)) => std::thread::sleep(pause),
             Ok((status, answer)) => return Err(refused(status, &answer)),
             // Whether it was written down is not known; under the same key it is the same submission.
             Err(error) if attempt == MOST_ATTEMPTS || matches!(error, HttpError::Silent) => {
@@ -322,5 +325,7 @@ const WORTH_A_BAR: usize = 20_000;
 const SHOWN_RANGES: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MOST_ATTEMPTS: u32 = 6;
+/// The status of a daemon that ends because it cannot know what is on its disk.
+const IT_ENDS: u16 = 503;
 /// A large submission is read, checked and synced before the answer.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -27,6 +27,12 @@ impl Fault {
         Self::inject(pid, calls, &format!("signal=SIGSTOP:when={nth}"))
     }
 
+    /// The `nth` of these calls that `pid` makes in all its threads from now on is not made, and fails as on a broken
+    /// disk.
+    pub fn fail(pid: i32, calls: &str, nth: u32) -> Self {
+        Self::inject(pid, calls, &format!("error=EIO:when={nth}"))
+    }
+
     /// Each of these calls of `pid` takes so much longer.
     pub fn delay(pid: i32, calls: &str, microseconds: u32) -> Self {
         Self::inject(pid, calls, &format!("delay_enter={microseconds}"))
@@ -47,6 +53,11 @@ impl Fault {
         said.contains("killed by SIGKILL") || said.contains("stopped by SIGSTOP")
     }
 
+    /// After [`Fault::fail`]: whether the call has failed.
+    pub fn has_failed(&self) -> bool {
+        self.strace.errors().contains("(INJECTED)")
+    }
+
     /// After [`Fault::kill`]: whether the victim has died, with all its threads and sockets.
     pub fn has_killed(&self) -> bool {
         !is_alive(self.victim)
@@ -62,6 +73,9 @@ impl Fault {
         until("the process makes such a call", PATIENCE, || self.strace.errors().contains('(').then_some(()));
     }
 }
+
+/// What makes files safe.
+pub const SYNCS: &str = "fsync,fdatasync";
 
 /// Lets a stopped process go on.
 pub fn go_on(pid: i32) {

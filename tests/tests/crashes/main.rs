@@ -5,6 +5,7 @@
 #![cfg(feature = "root")]
 
 mod clients;
+mod disk;
 mod fault;
 mod hosts;
 mod ledger;

@@ -49,7 +49,14 @@ pub async fn answer(
 ) -> Option<Response<Answer>> {
     let user = daemon.user_of(uid);
     let answered = match (method, path) {
-        (&Method::POST, "/v1/jobs") => daemon.batch.submit(daemon, uid, body).await.and_then(|done| json(&done)),
+        (&Method::POST, "/v1/jobs") => match daemon.batch.submit(daemon, uid, body).await {
+            // The same submission can be sent to the next daemon, which knows whether it has it.
+            Err(refusal) if daemon.batch.store.has_failed() => {
+                let body = Answer::whole(json(&refusal).unwrap_or_default());
+                return Some(respond(StatusCode::SERVICE_UNAVAILABLE, body));
+            }
+            done => done.and_then(|done| json(&done)),
+        },
         (&Method::POST, "/v1/jobs/list") => match read::<ListRequest>(body, MOST).await {
             Ok(request) if request.archive.is_some() => {
                 daemon.batch.archived(daemon, uid, request).await.and_then(|page| json(&page))

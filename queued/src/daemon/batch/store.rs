@@ -3,7 +3,8 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use spool::home::{Event, Report};
@@ -17,6 +18,7 @@ pub struct Store {
     units: mpsc::Sender<Unit>,
     questions: mpsc::Sender<Question>,
     reader: RefCell<SqliteReader>,
+    has_failed: Arc<AtomicBool>,
 }
 
 struct Unit {
@@ -48,13 +50,15 @@ impl Store {
         let mut lists = spool.reader().map_err(unusable)?;
         let (units, waiting) = mpsc::channel();
         let (questions, asked) = mpsc::channel::<Question>();
-        std::thread::Builder::new().name("spool".into()).spawn(move || write_all(spool, &waiting))?;
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let failing = has_failed.clone();
+        std::thread::Builder::new().name("spool".into()).spawn(move || write_all(spool, &waiting, &failing))?;
         std::thread::Builder::new().name("spool-reader".into()).spawn(move || {
             while let Ok(question) = asked.recv() {
                 question(&mut lists);
             }
         })?;
-        Ok(Self { id, units, questions, reader: RefCell::new(reader) })
+        Ok(Self { id, units, questions, reader: RefCell::new(reader), has_failed })
     }
 
     /// Which spool it is.
@@ -62,10 +66,15 @@ impl Store {
         self.id
     }
 
+    /// Whether a write has failed so that this daemon ends: what it was asked for is there or not.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
+    }
+
     /// Applies changes; when this returns they are durable.
     ///
     /// # Errors
-    /// Nothing was applied.
+    /// Nothing was applied, or after [`SpoolError::Failed`] nobody knows.
     pub async fn write(&self, changes: Vec<Change>) -> Result<Vec<Outcome>, SpoolError> {
         self.write_for(changes, false).await
     }
@@ -73,7 +82,7 @@ impl Store {
     /// As [`Self::write`]; an end that somebody waits for does not wait for company.
     ///
     /// # Errors
-    /// Nothing was applied.
+    /// As [`Self::write`].
     pub async fn write_for(&self, changes: Vec<Change>, is_awaited: bool) -> Result<Vec<Outcome>, SpoolError> {
         let gone = || SpoolError::Failed("its thread has gone".to_owned());
         let (answer, outcome) = oneshot::channel();
@@ -131,7 +140,7 @@ pub async fn apart<T: Send + 'static>(
 }
 
 /// The writer's thread.
-fn write_all(mut spool: SqliteSpool, waiting: &mpsc::Receiver<Unit>) {
+fn write_all(mut spool: SqliteSpool, waiting: &mpsc::Receiver<Unit>, has_failed: &AtomicBool) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         let mut size = group[0].changes.len();
@@ -151,7 +160,7 @@ fn write_all(mut spool: SqliteSpool, waiting: &mpsc::Receiver<Unit>) {
             size += unit.changes.len();
             group.push(unit);
         }
-        write_group(&mut spool, group);
+        write_group(&mut spool, group, has_failed);
     }
 }
 
@@ -182,7 +191,7 @@ fn is_urgent_unit(unit: &Unit) -> bool {
     unit.is_awaited || !unit.changes.iter().all(is_lazy)
 }
 
-fn write_group(spool: &mut SqliteSpool, group: Vec<Unit>) {
+fn write_group(spool: &mut SqliteSpool, group: Vec<Unit>, has_failed: &AtomicBool) {
     let (changes, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|unit| (unit.changes, unit.answer)).unzip();
     match spool.write(&changes) {
         Ok(outcomes) => {
@@ -194,19 +203,24 @@ fn write_group(spool: &mut SqliteSpool, group: Vec<Unit>) {
         // Something small, such as an end, may fit where a large submission does not.
         Err(SpoolError::Full(_)) if changes.len() > 1 => {
             for (changes, answer) in changes.into_iter().zip(answers) {
-                write_group(spool, vec![Unit { changes, is_awaited: true, answer }]);
+                write_group(spool, vec![Unit { changes, is_awaited: true, answer }], has_failed);
             }
         }
+        Err(SpoolError::Failed(why)) => {
+            has_failed.store(true, Ordering::Release);
+            let doubt = format!("{why}. Whether this was written down is not known before queued has started again");
+            for answer in answers {
+                let _ = answer.send(Err(SpoolError::Failed(doubt.clone())));
+            }
+            // Whether what was written is on disk nobody knows now. The next start finds out.
+            let error = SpoolError::Failed(why);
+            tracing::error!("{error}; nothing further can be promised, and this daemon ends");
+            std::thread::sleep(LAST_WORDS);
+            std::process::exit(1);
+        }
         Err(error) => {
-            let is_final = matches!(error, SpoolError::Failed(_));
             for answer in answers {
                 let _ = answer.send(Err(error.clone()));
-            }
-            if is_final {
-                // Whether what was written is on disk nobody knows now. The next start finds out.
-                tracing::error!("{error}; nothing further can be promised, and this daemon ends");
-                std::thread::sleep(LAST_WORDS);
-                std::process::exit(1);
             }
         }
     }
