@@ -25,7 +25,7 @@ fn whichever_sync_fails_the_daemon_ends_and_every_job_is_there_once_and_runs_onc
         let ids = submissions.map(|submission| ledger.id(submission));
         ledger.check(&ids, May::End);
         all.extend(ids);
-        if !fault.has_failed() {
+        if fault.failures() == 0 {
             assert!(nth > 3, "the daemon makes no such calls");
             break;
         }
@@ -81,4 +81,34 @@ fn a_change_whose_sync_fails_is_not_confirmed() {
     }
     ledger.check(&[id], May::End);
     ledger.check_all_are_there();
+}
+
+/// The runner at home writes what a job wrote elsewhere. A copy whose sync has failed is not synced again, which would
+/// say nothing: it is taken away and written from its first byte.
+#[test]
+fn home_s_copy_of_output_is_written_anew_when_its_sync_fails() {
+    let cluster = Cluster::up(2);
+    let script = "seq 1 300000; seq 300001 300100 >&2";
+    let whole = (1..=300_000).map(|number| format!("{number}\n")).collect::<String>();
+    // A job here leaves a runner behind.
+    cluster.queue("redfish", &["-r", "--parsable", "-h", "redfish", "--", "true"]).success();
+    until("its runner is there", PATIENCE, || (!cluster.pids("redfish", "runner").is_empty()).then_some(()));
+    let mut removed = 0;
+    for nth in 1.. {
+        let fault = Fault::fail(cluster.pids("redfish", "runner")[0], SYNCS, nth);
+        let words = ["-r", "--parsable", "-h", "bluefish", "--", "sh", "-c", script];
+        let id = cluster.queue("redfish", &words).success().text();
+        cluster.queue("redfish", &["wait", &id]).success();
+        let stdout = cluster.queue("redfish", &["logs", "--stdout", &id]).success();
+        assert!(stdout.stdout == whole.as_bytes(), "the {nth}th sync failed, and its output is not whole");
+        let stderr = cluster.queue("redfish", &["logs", "--stderr", &id]).success();
+        assert_eq!(stderr.errors().lines().count(), 100, "the {nth}th sync failed: {stderr:?}");
+        let removals = fault.removals("stdout") + fault.removals("stderr");
+        assert_eq!(removals, fault.failures(), "the {nth}th sync");
+        removed += removals;
+        if removals == 0 {
+            break;
+        }
+    }
+    assert!(removed >= 6, "each of five pieces is synced with its directory: {removed}");
 }

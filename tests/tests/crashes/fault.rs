@@ -27,10 +27,16 @@ impl Fault {
         Self::inject(pid, calls, &format!("signal=SIGSTOP:when={nth}"))
     }
 
-    /// The `nth` of these calls that `pid` makes in all its threads from now on is not made, and fails as on a broken
-    /// disk.
+    /// The `nth` of these calls that a thread of `pid` makes from now on is not made, and fails as on a broken disk: once
+    /// in each thread that comes so far.
     pub fn fail(pid: i32, calls: &str, nth: u32) -> Self {
-        Self::inject(pid, calls, &format!("error=EIO:when={nth}"))
+        Self::inject_and_trace(pid, calls, &format!("error=EIO:when={nth}"), &format!("{calls},unlink"))
+    }
+
+    /// After [`Fault::fail`]: how often the process has removed a file of this name since.
+    pub fn removals(&self, name: &str) -> usize {
+        let end = format!("/{name}\")");
+        self.strace.errors().lines().filter(|line| line.contains("unlink(") && line.contains(&end)).count()
     }
 
     /// Each of these calls of `pid` takes so much longer.
@@ -39,9 +45,13 @@ impl Fault {
     }
 
     fn inject(pid: i32, calls: &str, what: &str) -> Self {
+        Self::inject_and_trace(pid, calls, what, calls)
+    }
+
+    fn inject_and_trace(pid: i32, calls: &str, what: &str, traced: &str) -> Self {
         let mut command = Command::new("strace");
-        command.args(["-f", "-p", &pid.to_string()]);
-        command.args(["-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:{what}")]);
+        command.args(["-f", "-s", "4096", "-p", &pid.to_string()]);
+        command.args(["-e", &format!("trace={traced}"), "-e", &format!("inject={calls}:{what}")]);
         let strace = Process::start(command);
         until("strace watches", PATIENCE, || strace.errors().contains("attached").then_some(()));
         Self { strace, victim: pid }
@@ -53,9 +63,9 @@ impl Fault {
         said.contains("killed by SIGKILL") || said.contains("stopped by SIGSTOP")
     }
 
-    /// After [`Fault::fail`]: whether the call has failed.
-    pub fn has_failed(&self) -> bool {
-        self.strace.errors().contains("(INJECTED)")
+    /// After [`Fault::fail`]: how many calls have failed.
+    pub fn failures(&self) -> usize {
+        self.strace.errors().matches("(INJECTED)").count()
     }
 
     /// After [`Fault::kill`]: whether the victim has died, with all its threads and sockets.

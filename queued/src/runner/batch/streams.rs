@@ -1,14 +1,15 @@
 //! The daemon's questions about streams and content, each answered by `Transferred` or `Lengths` from a
 //! helper thread.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::eventfd::EventFd;
 use wire::batch::OutputStream;
 
@@ -146,10 +147,13 @@ impl Streams {
 }
 
 /// The file's length afterwards, also when the other side was cut off: so far it is safe.
+///
+/// After a failed sync the kernel shows the bytes and calls them safe, whether they are on disk or not. So the file is
+/// taken away, and whoever asks how long it is begins again with the first byte.
 fn append(place: &Place, stream: OutputStream, offset: u64, from: OwnedFd) -> io::Result<Moved> {
     place.make_for_copy()?;
     let path = place.kept(stream);
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+    let mut file = open_alone(&path)?;
     let length = file.metadata()?.len();
     if length < offset {
         let error = Some(format!("it has only {length} bytes, and would go on at {offset}"));
@@ -157,14 +161,30 @@ fn append(place: &Place, stream: OutputStream, offset: u64, from: OwnedFd) -> io
     }
     file.set_len(offset)?;
     let taken = transfer::take(&mut Source::new(from)?, &mut file, |_| {});
-    file.sync_data()?;
-    sync_directory(&place.directory)?;
+    let synced = file.sync_data().and_then(|()| sync_directory(&place.directory));
+    if let Err(error) = synced {
+        // One that cannot be removed is emptied: its bytes are written again all the same.
+        std::fs::remove_file(&path).or_else(|_| file.set_len(0))?;
+        return Err(io::Error::new(error.kind(), format!("the copy could not be made safe, and begins anew: {error}")));
+    }
     let error = taken.err().map(|error| error.to_string());
     Ok(Moved { bytes: file.metadata()?.len(), error })
 }
 
+/// Opens the copy of a stream, made where there is none. Who writes for a daemon that has gone is waited for: they end
+/// by themselves, and may take the file away.
+fn open_alone(path: &Path) -> io::Result<Flock<File>> {
+    loop {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let file = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| io::Error::from(error))?;
+        if file.metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+}
+
 fn sync_directory(directory: &Path) -> io::Result<()> {
-    std::fs::File::open(directory)?.sync_all()
+    File::open(directory)?.sync_all()
 }
 
 /// Streams that are moved at the same time, and that wait for that.
