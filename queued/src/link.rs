@@ -135,6 +135,23 @@ pub enum ToRunner {
         /// Which.
         sha256: String,
     },
+    /// Which of such bytes nobody has put there or asked for lately. Answered by `Contents`: the first few names
+    /// behind `after`.
+    AskOldContents {
+        /// Matches question and answer.
+        request: u64,
+        /// A name, or nothing.
+        after: String,
+        /// For so many seconds at least, and never less than a day.
+        older_s: u64,
+    },
+    /// No job needs these bytes: delete those that are still as old as that.
+    RemoveContents {
+        /// Which.
+        names: Vec<String>,
+        /// As in `AskOldContents`.
+        older_s: u64,
+    },
     /// A job has ended: do what its owner asked for then. Answered by `Transferred`, with an error if that
     /// is to be tried again.
     Notify(Box<Notify>),
@@ -247,6 +264,13 @@ pub enum FromRunner {
         request: u64,
         /// Of standard output and standard error; none: there is no file.
         lengths: [Option<u64>; 2],
+    },
+    /// Answer to `AskOldContents`.
+    Contents {
+        /// The question's number.
+        request: u64,
+        /// In order; empty where there are no more.
+        names: Vec<String>,
     },
     /// Answer to `Prepare`.
     Prepared {

@@ -33,6 +33,7 @@ pub struct RunnerLink {
     listed: RefCell<HashMap<u64, oneshot::Sender<Vec<SessionRow>>>>,
     transferred: RefCell<HashMap<u64, oneshot::Sender<Result<u64, String>>>>,
     measured: RefCell<HashMap<u64, oneshot::Sender<[Option<u64>; 2]>>>,
+    old_contents: RefCell<HashMap<u64, oneshot::Sender<Vec<String>>>>,
     introduced: watch::Sender<bool>,
 }
 
@@ -82,6 +83,7 @@ impl RunnerLink {
             listed: RefCell::default(),
             transferred: RefCell::default(),
             measured: RefCell::default(),
+            old_contents: RefCell::default(),
             introduced: watch::Sender::new(false),
         });
         runner.write(&Opening::Daemon.encode(), &[]).await?;
@@ -148,6 +150,13 @@ impl RunnerLink {
         let request = self.number();
         let message = ToRunner::AskContent { request, sha256: sha256.to_owned() };
         matches!(self.ask(request, &self.transferred, &message, &[], PREPARATION).await, Ok(Ok(_)))
+    }
+
+    /// Some bytes behind this name that nobody has put here or asked for so long.
+    pub async fn old_contents(&self, after: String, age: Duration) -> io::Result<Vec<String>> {
+        let request = self.number();
+        let message = ToRunner::AskOldContents { request, after, older_s: age.as_secs() };
+        self.ask(request, &self.old_contents, &message, &[], TRANSFER).await
     }
 
     /// Has the owner told of the end of a job. The sentence says why that did not go well.
@@ -336,6 +345,11 @@ impl RunnerLink {
                             let _ = sender.send(error.map_or(Ok(bytes), Err));
                         }
                     }
+                    FromRunner::Contents { request, names } => {
+                        if let Some(sender) = self.old_contents.borrow_mut().remove(&request) {
+                            let _ = sender.send(names);
+                        }
+                    }
                     FromRunner::Lengths { request, lengths } => {
                         if let Some(sender) = self.measured.borrow_mut().remove(&request) {
                             let _ = sender.send(lengths);
@@ -353,6 +367,7 @@ impl RunnerLink {
         self.listed.borrow_mut().clear();
         self.transferred.borrow_mut().clear();
         self.measured.borrow_mut().clear();
+        self.old_contents.borrow_mut().clear();
         self.introduce();
     }
 

@@ -305,6 +305,8 @@ impl Service {
             | ToRunner::ReadContent { .. }
             | ToRunner::WriteContent { .. }
             | ToRunner::AskContent { .. }
+            | ToRunner::AskOldContents { .. }
+            | ToRunner::RemoveContents { .. }
             | ToRunner::Notify(_)
             | ToRunner::Prune(_) => self.batch.give(Order::Said(message, descriptor)),
         }

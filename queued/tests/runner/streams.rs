@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
 
 use queued::link::{AttemptKey, FromRunner, ToRunner};
 use wire::batch::{Content, OutputStream};
@@ -204,4 +205,56 @@ fn a_data_directory_is_unpacked_for_each_attempt() {
     let preparation = crate::batch::preparation(&host, script, &key(3));
     let refusal = crate::batch::prepare(&mut host, preparation).expect_err("no archive");
     assert!(refusal.message.contains("tar"), "{}", refusal.message);
+}
+
+/// What nobody has put there or asked for within a day is named and removed on demand; the rest is not, whoever asks.
+#[test]
+fn content_is_removed_only_when_nobody_has_asked_for_it_within_a_day() {
+    let mut host = Host::new("contents");
+    let directory = host.path("jobs/content");
+    fs::create_dir_all(&directory).expect("ours");
+    let plant = |name: &str, hours: u64| {
+        let file = fs::File::create(directory.join(name)).expect("ours");
+        let then = SystemTime::now() - Duration::from_secs(hours * 3600);
+        file.set_modified(then).expect("ours");
+    };
+    let name = |digit: &str| digit.repeat(64);
+    let nobody = "4194305";
+    for (name, hours) in [(name("a"), 48), (name("b"), 23), (name("c"), 25), (name("d"), 48), (name("e"), 48)] {
+        plant(&name, hours);
+    }
+    let unfinished = [format!("part-{nobody}-x"), format!(".{}.{nobody}.0", name("f"))];
+    let others = [format!("part-{}-x", std::process::id()), "notes".to_owned(), format!("part-{nobody}-young")];
+    unfinished.iter().for_each(|name| plant(name, 48));
+    others.iter().zip([48, 48, 1]).for_each(|(name, hours)| plant(name, hours));
+    // It is needed by who asks.
+    host.tell(&ToRunner::AskContent { request: 1, sha256: name("d") });
+    assert!(matches!(host.hear(), FromRunner::Transferred { request: 1, bytes: 0, error: None }));
+
+    let mut old = |after: &str, hours: u64| {
+        host.tell(&ToRunner::AskOldContents { request: 2, after: after.into(), older_s: hours * 3600 });
+        match host.hear() {
+            FromRunner::Contents { request: 2, names } => names,
+            other => panic!("{other:?} instead of Contents"),
+        }
+    };
+    assert_eq!(old("", 0), [name("a"), name("c"), name("e")], "a day is the least");
+    assert_eq!(old("", 30), [name("a"), name("e")]);
+    assert_eq!(old(&name("a"), 24), [name("c"), name("e")]);
+    assert!(old(&name("e"), 24).is_empty());
+    assert!(unfinished.iter().all(|name| !directory.join(name).exists()));
+
+    // Whoever put it there again meanwhile keeps it.
+    plant(&name("c"), 1);
+    let names = vec![name("b"), name("c"), name("d"), "notes".into(), "../authority".into(), name("a")];
+    host.tell(&ToRunner::RemoveContents { names, older_s: 0 });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while directory.join(name("a")).exists() {
+        assert!(Instant::now() < deadline, "what nobody needs is still there");
+        std::thread::yield_now();
+    }
+    let left = [name("b"), name("c"), name("d"), name("e")];
+    assert!(left.iter().chain(&others).all(|name| directory.join(name).exists()));
+    assert!(host.path("authority").exists());
+    assert_eq!(fs::read_dir(&directory).expect("ours").count(), left.len() + others.len());
 }

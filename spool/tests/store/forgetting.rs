@@ -1,12 +1,15 @@
 //! Jobs that are forgotten or moved into an archive, and what goes with them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use spool::home::Event;
 use spool::store::{
     Change, Ended, Outcome, Reader, Rotation, Spool, SpoolError, SqliteReader, SqliteSpool, StepChange, Unused,
     find_archive,
 };
+use wire::batch::{Batch, Content};
 use wire::session::Outcome as End;
 
 use crate::samples::{NOW, Place1, job, store, submission};
@@ -260,4 +263,37 @@ fn a_job_that_ended_an_hour_ago_is_older_than_half_an_hour() {
     assert_eq!(place.reader.ended(next, 10, NOW).expect("a store"), None);
     let id = place.spool.id();
     assert_eq!(place.reopened().spool.id(), id);
+}
+
+/// What a job in any state refers to is named, and what belonged to one that was deleted is not, when it was swept.
+#[test]
+fn the_contents_that_jobs_refer_to_are_named_page_by_page() {
+    let mut place = store();
+    let content = |name: &str| Some(Content { sha256: name.into(), bytes: 1 });
+    let kinds = [("a", None, None), ("b", content("one"), None), ("c", None, content("two"))];
+    let kinds = kinds.into_iter().chain([("d", content("three"), content("one")), ("e", content("four"), None)]);
+    for (id, (key, stdin, data)) in (1..).zip(kinds) {
+        let mut submission = submission(key, id, &[key]);
+        submission.commons[0].batch = Some(Batch { stdin, data, ..Batch::default() });
+        place.apply(Change::Submit(Arc::new(submission)));
+    }
+    let named = |place: &Place1| {
+        let (mut all, mut next) = (BTreeSet::new(), Some(0));
+        while let Some(after) = next {
+            let (some, more) = place.reader.contents(after, 2).expect("a store");
+            all.extend(some);
+            next = more;
+        }
+        all.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(named(&place), ["four", "one", "three", "two"]);
+    assert_eq!(place.reader.owners().expect("a store"), ["alice"]);
+    // The last row of all stays for its number's sake, without what was in it.
+    for id in [2, 3, 5] {
+        place.step(id, Event::CancelAsked);
+        place.apply(Change::Delete(job(id)));
+    }
+    let unused = unused(&mut place).expect("some were deleted");
+    place.apply(Change::Sweep(unused));
+    assert_eq!(named(&place), ["one", "three"]);
 }

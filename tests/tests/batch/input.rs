@@ -1,8 +1,12 @@
 //! What jobs are given to read, and where they write.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
-use crate::here::Here;
+use queue_tests::process::PATIENCE;
+use queue_tests::wait::until;
+
+use crate::here::{HOST, Here};
 
 #[test]
 fn standard_input_is_a_file_a_pipe_or_that_of_a_job_before() {
@@ -124,4 +128,31 @@ fn a_directory_is_copied_for_the_job_and_the_original_stays() {
     assert_eq!(here.output(tree), b"firstchanged\n");
     assert_eq!(here.output(file), b"alone\na file");
     assert_eq!(here.text("things/below/one"), "first");
+}
+
+/// The first look is a minute after the start of the daemon.
+#[test]
+fn input_that_no_job_needs_is_removed_when_it_is_old_and_what_a_held_job_needs_is_not() {
+    let here = Here::new();
+    fs::write(here.path("data"), "needed\n").expect("ours");
+    let held = here.submit(&["--hold", "--mail", "none", "--stdin", "data", "--", "cat"]);
+    let directory = here.login.state(HOST).join("jobs/content");
+    let needed = fs::read_dir(&directory).expect("it was put there").flatten().map(|entry| entry.path());
+    let needed = needed.collect::<Vec<_>>();
+    assert_eq!(needed.len(), 1);
+    let [old, young] = ["a", "b"].map(|digit| directory.join(digit.repeat(64)));
+    let unfinished = directory.join("part-4194305-x");
+    for path in [&old, &young, &unfinished] {
+        fs::write(path, "of nobody").expect("ours");
+    }
+    for path in [&old, &needed[0], &unfinished] {
+        let file = fs::File::options().write(true).open(path).expect("ours");
+        file.set_modified(SystemTime::now() - Duration::from_secs(25 * 3600)).expect("ours");
+    }
+    until("what nobody needs is removed", PATIENCE * 6, || (!old.exists()).then_some(()));
+    assert!(!unfinished.exists());
+    assert!(young.exists() && needed[0].exists());
+    here.queue(&["release", &held.to_string()]).success();
+    assert_eq!(here.wait(&[held]), 0);
+    assert_eq!(here.output(held), b"needed\n");
 }

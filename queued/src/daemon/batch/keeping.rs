@@ -92,7 +92,8 @@ impl Batch {
                     let before_us = now_us().saturating_sub(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
                     self.expire(daemon, before_us).await?;
                 }
-                self.sweep().await
+                self.sweep().await?;
+                self.remove_unneeded(daemon).await
             };
             if let Err(error) = done.await {
                 tracing::error!("the spool is not kept small: {error}");

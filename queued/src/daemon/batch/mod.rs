@@ -22,6 +22,7 @@ mod reports;
 mod store;
 mod submit;
 mod trees;
+mod unneeded;
 mod waiters;
 
 use std::cell::{Cell, RefCell};
@@ -50,6 +51,7 @@ pub struct Batch {
     trees: RefCell<trees::Trees>,
     waiters: waiters::Waiters,
     keeping: keeping::Keeping,
+    unneeded: unneeded::Unneeded,
     past: past::Untold,
     /// Reports on their way to their owners.
     pub reports: reports::Reports,
@@ -81,6 +83,7 @@ impl Batch {
             waiters: waiters::Waiters::default(),
             keeping: keeping::Keeping::default(),
             past: past::Untold::default(),
+            unneeded: unneeded::Unneeded::default(),
             reports: reports::Reports::new(mailer),
             notices: notices::Notices::default(),
             hosted: RefCell::default(),

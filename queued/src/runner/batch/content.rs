@@ -1,10 +1,13 @@
 //! Bytes that were put here before a submission, each file named by the SHA-256 of what is in it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use wire::batch::Content;
 
@@ -61,6 +64,83 @@ fn write_as(path: &Path, sha256: &str, source: &mut Source) -> io::Result<u64> {
     Ok(bytes)
 }
 
+/// How many bytes these are. Whoever asks is going to need them, so they are as new again.
+pub fn ask(jobs: &Path, sha256: &str) -> io::Result<u64> {
+    let path = path(jobs, sha256)?;
+    let _alone = one_at_a_time();
+    let file = File::open(&path)?;
+    // Where this cannot be done nothing can be removed either.
+    let _ = file.set_modified(SystemTime::now());
+    Ok(file.metadata()?.len())
+}
+
+/// The first names behind `after` of what is at least so old, and no younger than a day. What was not finished by then
+/// never will be, and is removed.
+pub fn old(jobs: &Path, after: &str, age: Duration) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(jobs.join(DIRECTORY)).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let is_content = path(jobs, &name).is_ok();
+        if is_content && (name.as_str() <= after || found.len() == MOST_NAMED && found.last() < Some(&name)) {
+            continue;
+        }
+        if !entry.metadata().is_ok_and(|entry| is_old(&entry, age)) {
+            continue;
+        }
+        if is_content {
+            found.insert(name);
+            if found.len() > MOST_NAMED {
+                found.pop_last();
+            }
+        } else if is_unfinished(&name) {
+            // Another look finds what is left.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// Removes what is still so old. A client that puts the same there at this moment keeps it.
+pub fn remove(jobs: &Path, sha256: &str, age: Duration) -> io::Result<()> {
+    let path = path(jobs, sha256)?;
+    let _alone = one_at_a_time();
+    if !is_old(&path.symlink_metadata()?, age) {
+        return Ok(());
+    }
+    let aside = jobs.join(DIRECTORY).join(format!(".{sha256}.{}.old", std::process::id()));
+    fs::rename(&path, &aside)?;
+    if !is_old(&aside.symlink_metadata()?, age) {
+        return fs::rename(&aside, &path);
+    }
+    fs::remove_file(&aside)
+}
+
+fn is_old(found: &Metadata, age: Duration) -> bool {
+    let modified = found.modified().ok();
+    let old = modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
+    found.is_file() && old.is_some_and(|old| old >= age.max(YOUNG))
+}
+
+/// A client's `part-PROCESS-...`, or one of ours as above, whose process has gone.
+fn is_unfinished(name: &str) -> bool {
+    let process = match name.strip_prefix("part-") {
+        Some(rest) => rest.split('-').next(),
+        None => name.strip_prefix('.').and_then(|rest| rest.split('.').nth(1)),
+    };
+    let process = process.and_then(|process| process.parse::<u32>().ok());
+    process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists())
+}
+
+/// Between the look at how old something is and its removal nobody is told that it is there.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static REMOVING: Mutex<()> = Mutex::new(());
+    REMOVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nothing younger is removed: a client puts it here before it submits.
+const YOUNG: Duration = Duration::from_secs(24 * 3600);
+/// In one answer.
+const MOST_NAMED: usize = 500;
 const DIRECTORY: &str = "content";
 /// Two may write the same at once.
 static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -100,8 +100,32 @@ impl Streams {
 
     /// Says whether content is here.
     pub fn ask_content(&self, request: u64, sha256: &str) {
-        let found = content::path(&self.jobs, sha256).and_then(|path| Ok(path.metadata()?.len()));
+        let found = content::ask(&self.jobs, sha256);
         self.tell(request, found.map_or_else(Moved::from, Moved::all));
+    }
+
+    /// Says which content nobody has put here or asked for so long: some of it.
+    pub fn ask_old_contents(&self, request: u64, after: String, age: Duration) {
+        let (jobs, shared) = (self.jobs.clone(), self.shared.clone());
+        // Where there is no room in the line, the daemon asks again in a while.
+        self.pruning.run(move || {
+            be_slow();
+            let names = content::old(&jobs, &after, age);
+            shared.tell(&FromRunner::Contents { request, names });
+        });
+    }
+
+    /// Deletes content that no job needs, if it is still that old.
+    pub fn remove_contents(&self, names: Vec<String>, age: Duration) {
+        let jobs = self.jobs.clone();
+        self.pruning.run(move || {
+            be_slow();
+            for name in names {
+                // What is left is found again.
+                let _ = content::remove(&jobs, &name, age);
+                std::thread::sleep(BETWEEN_DELETIONS);
+            }
+        });
     }
 
     /// Says how long the streams are that are here.
@@ -120,8 +144,7 @@ impl Streams {
         let jobs = self.jobs.clone();
         // What does not fit into the line is asked for again by the daemon's next look.
         self.pruning.run(move || {
-            // Of this thread only.
-            let _ = sys::limits::set_nice(19);
+            be_slow();
             for place in keys.iter().filter_map(|key| Place::of(&jobs, key).ok()) {
                 place.prune();
                 std::thread::sleep(BETWEEN_DELETIONS);
@@ -181,6 +204,12 @@ fn open_alone(path: &Path) -> io::Result<Flock<File>> {
             return Ok(file);
         }
     }
+}
+
+/// Nobody waits for this thread.
+fn be_slow() {
+    // Of this thread only.
+    let _ = sys::limits::set_nice(19);
 }
 
 fn sync_directory(directory: &Path) -> io::Result<()> {

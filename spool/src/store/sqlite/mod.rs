@@ -6,6 +6,7 @@
 mod archive;
 mod backup;
 mod check;
+mod contents;
 mod expiry;
 mod hosted;
 mod job;

@@ -182,6 +182,12 @@ impl Attempts {
                 None => self.streams.refuse(request, NOTHING),
             },
             ToRunner::AskContent { request, sha256 } => self.streams.ask_content(request, &sha256),
+            ToRunner::AskOldContents { request, after, older_s } => {
+                self.streams.ask_old_contents(request, after, Duration::from_secs(older_s));
+            }
+            ToRunner::RemoveContents { names, older_s } => {
+                self.streams.remove_contents(names, Duration::from_secs(older_s));
+            }
             ToRunner::Notify(notify) => self.notify(*notify),
             ToRunner::Prune(mut keys) => {
                 keys.retain(|key| !self.numbers.contains_key(key));
