@@ -6,10 +6,10 @@
 //! | Module | What it is about |
 //! |---|---|
 //! | `directives` | the table of all directives |
-//! | [`effective`] | what holds on one host, and what follows from it |
+//! | `effective` | what holds on one host, and what follows from it |
 //! | `hosts` | which `[host.NAME]` table goes before which |
 //! | `checks` | what must fit together |
-//! | [`import`] | GNU Queue's own format |
+//! | `import` | GNU Queue's own format |
 //! | the others | values of one kind each |
 
 pub mod access;
@@ -19,6 +19,7 @@ mod effective;
 mod fault;
 mod hosts;
 pub mod hours;
+mod import;
 pub mod limits;
 pub mod load;
 pub mod offer;
@@ -38,6 +39,7 @@ pub use directives::{Effective, NAMES};
 pub use fault::Fault;
 use fault::{Faults, Source};
 use hosts::HostTable;
+pub use import::{Import, Remark, import};
 use spool::query::suggest;
 use value::{Key, Value};
 

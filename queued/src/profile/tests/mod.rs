@@ -4,6 +4,7 @@ mod directives;
 mod faults;
 mod hosts;
 mod hours;
+mod import;
 
 use super::*;
 
