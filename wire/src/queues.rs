@@ -189,4 +189,7 @@ pub struct OrderAnswer {
     pub running: u32,
     /// Whether that changed anything.
     pub changed: bool,
+    /// What is in force there now: `drain` or `pause`, also by the whole host's order.
+    #[serde(default)]
+    pub still: Option<String>,
 }

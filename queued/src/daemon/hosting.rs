@@ -9,7 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use wire::api::{Note, Refusal, RefusalKind, ReservationAnswer, ReservationRequest};
 use wire::history::{EndedSession, Past};
 use wire::identity::{self, Kind};
-use wire::news::{HostState, OwnRank};
+use wire::news::{HostState, OwnRank, QueueState};
 
 use super::Daemon;
 use super::load::Load;
@@ -62,12 +62,33 @@ impl Hosting {
     /// Reads the load and gives the state of this instant.
     pub fn state(&self, daemon: &Rc<Daemon>) -> HostState {
         let now = daemon.now();
+        self.load(daemon);
+        let mut state = self.admission.borrow().state(now);
+        self.load.complete(&mut state, now);
+        for (alias, queue) in daemon.queues.aliases() {
+            let found = state.queues.iter().find(|state| state.queue == queue).cloned();
+            state.queues.extend(found.map(|found| QueueState { queue: alias, ..found }));
+        }
+        state
+    }
+
+    /// The load at this moment: tasks that want a CPU, smoothed, and the average over a minute.
+    pub fn load(&self, daemon: &Rc<Daemon>) -> (f64, f64) {
+        let now = daemon.now();
         if let Some((runnable, load1)) = self.load.sample(now) {
             self.feed(daemon, Event::Sampled { runnable, load1 });
         }
-        let mut state = self.admission.borrow().state(now);
-        self.load.complete(&mut state, now);
-        state
+        self.admission.borrow().load(now)
+    }
+
+    /// Jobs that hold a slot of a queue here.
+    pub fn running(&self, queue: &QueueName) -> u32 {
+        self.admission.borrow().running(queue)
+    }
+
+    /// Whether anything runs here or is about to.
+    pub fn has_starts(&self) -> bool {
+        self.admission.borrow().has_starts()
     }
 
     /// When admission wants to be called again.
@@ -96,7 +117,7 @@ impl Hosting {
         let ask = Ask {
             key: key.clone(),
             user: UserName::from(request.user.as_str()),
-            queue: QueueName::from(request.job.queue.as_str()),
+            queue: QueueName::from(daemon.queues.resolve(&request.job.queue)),
             priority: request.priority,
             runner_up_rank: request.runner_up_rank,
             slot: if request.without_slot { Slot::Without } else { Slot::Counted },
@@ -143,7 +164,7 @@ impl Hosting {
         };
         {
             let mut sessions = self.sessions.borrow_mut();
-            let queue = QueueName::from(request.job.queue.as_str());
+            let queue = QueueName::from(daemon.queues.resolve(&request.job.queue));
             sessions.keys.insert(session.clone(), Given { key: key.clone(), uid, queue });
             sessions.names.insert(key.clone(), session.clone());
         }
@@ -161,7 +182,8 @@ impl Hosting {
 
     fn refused(&self, daemon: &Rc<Daemon>, request: &ReservationRequest, message: String) -> ReservationAnswer {
         let refusal = Refusal { kind: RefusalKind::Failed, message };
-        ReservationAnswer::Refused { refusal, rank: self.own_rank(daemon, &request.job.queue.as_str().into()) }
+        let queue = QueueName::from(daemon.queues.resolve(&request.job.queue));
+        ReservationAnswer::Refused { refusal, rank: self.own_rank(daemon, &queue) }
     }
 
     /// How good a start in `queue` would be at this instant.
@@ -190,6 +212,7 @@ impl Hosting {
                     tell_past(daemon, uid, held, past);
                 }
                 self.adopt(daemon, uid, sessions);
+                daemon.queues.tell_suspended(daemon, uid);
                 self.certify(daemon, uid, public_key);
                 let daemon = daemon.clone();
                 tokio::task::spawn_local(async move {
@@ -248,11 +271,12 @@ impl Hosting {
             {
                 let mut sessions = self.sessions.borrow_mut();
                 sessions.names.insert(key.clone(), one.session.clone());
-                let given = Given { key: key.clone(), uid, queue: QueueName::from(one.queue.as_str()) };
+                let queue = QueueName::from(daemon.queues.resolve(&one.queue));
+                let given = Given { key: key.clone(), uid, queue };
                 sessions.keys.insert(one.session, given);
             }
             let user = UserName::from(daemon.user_of(uid));
-            let queue = QueueName::from(one.queue);
+            let queue = QueueName::from(daemon.queues.resolve(&one.queue));
             self.feed(daemon, Event::Adopted { key, user, queue, slot: Slot::Counted });
         }
     }

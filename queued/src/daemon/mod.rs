@@ -19,6 +19,8 @@ mod newcomer;
 mod peers;
 mod placing;
 mod port;
+mod program;
+mod queues;
 mod runner_link;
 mod runners;
 mod server;
@@ -68,6 +70,7 @@ pub struct Daemon {
     ids: ids::Ids,
     runners: Rc<Runners>,
     hosting: Hosting,
+    queues: queues::Queues,
     placing: Placing,
     batch: batch::Batch,
     peers: Peers,
@@ -160,6 +163,7 @@ impl Daemon {
     /// Tells the table how this host is.
     fn publish(self: &Rc<Self>) {
         self.measured.set(self.now());
+        self.queues.look(self);
         let state = self.hosting.state(self);
         self.table_event(Event::OwnState(state));
     }
@@ -229,7 +233,8 @@ impl Daemon {
     async fn keep_time(self: Rc<Self>) {
         loop {
             // The load changes without a word, and the others choose by it.
-            let measure = self.table.borrow().has_company().then(|| self.measured.get() + MEASURE);
+            let watches = self.table.borrow().has_company() || self.queues.are_watched() || self.hosting.has_starts();
+            let measure = watches.then(|| self.measured.get() + MEASURE);
             let deadlines = [
                 self.placing.next_deadline(),
                 self.hosting.next_deadline(),

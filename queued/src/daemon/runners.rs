@@ -54,6 +54,11 @@ impl Runners {
         self.links.borrow().get(&uid).cloned()
     }
 
+    /// All that are connected.
+    pub fn all(&self) -> Vec<Rc<RunnerLink>> {
+        self.links.borrow().values().cloned().collect()
+    }
+
     /// The user's runner; found or started where needed.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use wire::api::{HostsAnswer, Refusal, RefusalKind, SessionsOf};
 
-use super::{Daemon, attachments, batch, cluster, sessions};
+use super::{Daemon, attachments, batch, cluster, queues, sessions};
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -100,6 +100,13 @@ async fn answer(
         };
         let refused = || json(&wrong("no such request, or not for this caller")).unwrap_or_default();
         return answered.unwrap_or_else(|| respond(StatusCode::BAD_REQUEST, Answer::whole(refused())));
+    }
+    if path.starts_with("/v1/queues/") && parts.method == Method::POST {
+        let answered = queues::api::answer(daemon, &caller, path, body).await;
+        return match answered.unwrap_or_else(|| Err(wrong("no such request, or not for this caller"))) {
+            Ok(bytes) => respond(StatusCode::OK, Answer::whole(bytes)),
+            Err(refusal) => respond(StatusCode::BAD_REQUEST, Answer::whole(json(&refusal).unwrap_or_default())),
+        };
     }
     let result = match (&parts.method, parts.uri.path(), &caller) {
         (&Method::POST, "/v1/sessions", Caller::Local { uid }) => match read(body, MOST_JOB).await {

@@ -22,6 +22,7 @@ use super::ids::Ids;
 use super::memory::Memory;
 use super::peers::Peers;
 use super::placing::Placing;
+use super::queues::Queues;
 use super::runners::Runners;
 use super::{Daemon, batch, mail, port, socket};
 use crate::config::{Places, Settings};
@@ -228,6 +229,7 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
         batch: batch::Batch::new(store, mailer),
         ids: Ids::open(&places.state)?,
         hosting: Hosting::new(settings.speed.unwrap_or(1.0), now),
+        queues: Queues::new(&places, &host)?,
         placing: Placing::new(own, unix_us),
         peers: Peers::default(),
         acceptor: RefCell::new(None),
@@ -248,6 +250,7 @@ async fn serve(places: Places, settings: Settings, host: String, detached: bool)
         runners,
     });
     daemon.keep_incarnation(incarnation);
+    daemon.queues.look_now(&daemon);
     let hearing = daemon.clone();
     tokio::task::spawn_local(async move {
         while let Some((uid, event)) = heard.recv().await {
@@ -322,6 +325,7 @@ impl Daemon {
             self.hosting.certify_all(self);
         }
         self.table_event(Event::Peers(peers));
+        self.queues.look_now(self);
         Ok(())
     }
 

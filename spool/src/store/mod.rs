@@ -6,6 +6,7 @@
 
 mod sqlite;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wire::ByteString;
@@ -81,6 +82,12 @@ pub trait Reader: Send {
     /// # Errors
     /// The store cannot be read.
     fn lanes(&self) -> Result<Vec<i64>, SpoolError>;
+
+    /// How many jobs wait in each queue. Looks at all of them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn waiting_by_queue(&self) -> Result<BTreeMap<String, u64>, SpoolError>;
 
     /// All jobs about which home wants to hear more: those that run, and those with lost attempts.
     ///

@@ -1,7 +1,8 @@
 //! A user's home directory, and logins that use it.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
@@ -50,6 +51,7 @@ impl Home {
         let login = Login { home: self.home(), runtime, config: Some(config) };
         fs::create_dir_all(&login.runtime).expect("ours");
         login.configure(&format!("host = \"{host}\"\n{settings}"));
+        login.profile(host, "wait", "loadsched = \"none\"\n");
         login
     }
 
@@ -135,6 +137,15 @@ impl Login {
         let path = self.configuration();
         fs::create_dir_all(path.parent().expect("it lies in a directory")).expect("ours");
         fs::write(path, text).expect("ours");
+    }
+
+    /// Writes the profile of a queue. What else runs on this machine must not keep a test's jobs from starting.
+    pub fn profile(&self, host: &str, queue: &str, text: &str) {
+        let directory = self.state(host).join("spool").join(queue);
+        DirBuilder::new().mode(0o700).recursive(true).create(&directory).expect("ours");
+        // Put in place whole, as editors do.
+        fs::write(directory.join("new"), text).expect("ours");
+        fs::rename(directory.join("new"), directory.join("profile.toml")).expect("ours");
     }
 
     /// The path of `queued.toml`.

@@ -158,6 +158,16 @@ impl Admission {
         self.used.get(queue).copied().unwrap_or_default()
     }
 
+    /// Tasks that want a CPU, smoothed and without those that are gone, and the load average over a minute.
+    pub fn load(&self, now: Millis) -> (f64, f64) {
+        (self.estimate.r(now), self.load1)
+    }
+
+    /// Whether anything runs or is reserved.
+    pub fn has_starts(&self) -> bool {
+        !self.starts.is_empty()
+    }
+
     fn queue_state(&self, rule: &QueueRule) -> QueueState {
         QueueState {
             queue: rule.queue.to_string(),

@@ -52,7 +52,7 @@ impl Batch {
             return ReservationAnswer::Refused { refusal: failed("this is no attempt"), rank };
         };
         let attempt = AttemptKey { home: key.home.to_string(), job_id: request.job_id, attempt: terms.attempt };
-        let queue = QueueName::from(request.job.queue.as_str());
+        let queue = QueueName::from(daemon.queues.resolve(&request.job.queue));
         let prepared = async {
             let runner = daemon.runners.of(uid).await.map_err(|error| failed(format!("{error:#}")))?;
             self.provide_contents(daemon, &runner, key.home.as_str(), &request.user, &request.job).await?;

@@ -41,7 +41,7 @@ use crate::daemon::Daemon;
 use crate::daemon::mail::Mailer;
 use crate::link::AttemptKey;
 pub use api::{answer, from_host};
-pub use store::Store;
+pub use store::{Store, apart};
 
 /// What the daemon has in memory about batch jobs; all of it can be made anew from the spool.
 pub struct Batch {
@@ -127,7 +127,7 @@ impl Batch {
 }
 
 /// Microseconds since 1970.
-fn now_us() -> i64 {
+pub fn now_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }
 

@@ -1,6 +1,7 @@
 //! Reading a spool file, beside its writer. No read outlives its call, so that the log can be checkpointed.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -105,6 +106,13 @@ impl Reader for SqliteReader {
              WHERE state = 'pending' AND not_before_us > 0 AND lane = ? AND not_before_us > ?";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         statement.query_row([lane, now_us], |row| row.get(0)).map_err(failed)
+    }
+
+    fn waiting_by_queue(&self) -> Result<BTreeMap<String, u64>, SpoolError> {
+        let sql = "SELECT queue, count(*) FROM jobs WHERE state = 'pending' GROUP BY queue";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))).map_err(failed)?;
+        rows.collect::<Result<_, _>>().map_err(failed)
     }
 
     fn lanes(&self) -> Result<Vec<i64>, SpoolError> {

@@ -1,0 +1,193 @@
+//! The queues of this host: their profiles are read when they change, their gates judged while it matters, and
+//! admission and runners are told what follows.
+//!
+//! It must not start, stop or count jobs: admission counts them, runners have them.
+
+pub mod api;
+mod files;
+mod measure;
+mod orders;
+mod queue;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+
+use crate::config::Places;
+use crate::core::admission::{Event as Admitted, QueueRule};
+use crate::core::gates::{Facts, Hours};
+use crate::core::time::Millis;
+use crate::daemon::Daemon;
+use crate::link::ToRunner;
+use crate::profile::{HostFacts, hours};
+use files::Entry;
+use orders::Orders;
+use queue::Queue;
+
+/// All queues of this host.
+pub struct Queues {
+    spool: PathBuf,
+    host: HostFacts,
+    orders: Orders,
+    known: RefCell<Known>,
+    looked: Cell<Option<Millis>>,
+    /// What admission was told last.
+    rules: RefCell<Vec<QueueRule>>,
+    /// What runners were told last: the queues that are suspended, and why.
+    suspended: RefCell<BTreeMap<String, String>>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// What lies below the spool.
+    entries: BTreeMap<String, Entry>,
+    queues: BTreeMap<String, Queue>,
+}
+
+impl Queues {
+    /// Those of a daemon's state directory; nothing is read yet but the orders.
+    ///
+    /// # Errors
+    /// The orders of the life before cannot be understood.
+    pub fn new(places: &Places, host: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            spool: places.state.join("spool"),
+            host: HostFacts { name: host.to_owned(), cpus: sys::host::cpus() },
+            orders: Orders::read(&places.state)?,
+            known: RefCell::default(),
+            looked: Cell::new(None),
+            rules: RefCell::default(),
+            suspended: RefCell::default(),
+        })
+    }
+
+    /// Looks again, if that was not done just now.
+    pub fn look(&self, daemon: &Rc<Daemon>) {
+        let now = daemon.now();
+        if self.looked.get().is_none_or(|last| now.since(last) >= OFTEN_ENOUGH) {
+            self.look_now(daemon);
+        }
+    }
+
+    /// Reads what has changed, and judges.
+    pub fn look_now(&self, daemon: &Rc<Daemon>) {
+        let now = daemon.now();
+        self.looked.set(Some(now));
+        self.read();
+        let names = self.known.borrow().queues.keys().cloned().collect::<Vec<_>>();
+        for name in &names {
+            measure::ask(daemon, name, now);
+        }
+        self.judge(daemon);
+    }
+
+    fn read(&self) {
+        let mut known = self.known.borrow_mut();
+        match files::scan(&self.spool) {
+            Ok(entries) => known.entries = entries,
+            // What was there is there still, as far as anybody knows.
+            Err(error) => tracing::error!("the queues in {} cannot be listed: {error}", self.spool.display()),
+        }
+        let Known { entries, queues } = &mut *known;
+        let own = entries.iter().filter(|(_, entry)| **entry == Entry::Queue).map(|(name, _)| name.as_str());
+        let names = files::ALWAYS.into_iter().filter(|name| !matches!(entries.get(*name), Some(Entry::Alias(_))));
+        let names = names.chain(own).collect::<std::collections::BTreeSet<_>>();
+        queues.retain(|name, _| names.contains(name.as_str()));
+        let now_us = crate::daemon::batch::now_us();
+        for name in names {
+            let queue = queues.entry(name.to_owned()).or_insert_with(|| Queue::new(name, &self.host));
+            queue.look(&files::path(&self.spool, name), &self.host, now_us);
+        }
+    }
+
+    /// Judges all gates; whoever is concerned is told what is new.
+    pub fn judge(&self, daemon: &Rc<Daemon>) {
+        let (runnable, load1) = daemon.hosting.load(daemon);
+        let now = Zoned::now().with_time_zone(TimeZone::system());
+        let (mut rules, mut suspended) = (Vec::new(), BTreeMap::new());
+        {
+            let mut known = self.known.borrow_mut();
+            for (name, queue) in &mut known.queues {
+                let facts = Facts {
+                    runnable,
+                    load1,
+                    timesched: hours_at(&queue.effective.timesched.value, &now),
+                    timestop: hours_at(&queue.effective.timestop.value, &now),
+                    free: queue.measured.free.clone(),
+                    program: queue.measured.said.clone(),
+                    order: self.orders.of(name),
+                };
+                queue.judge(&facts);
+            }
+            rules.extend(known.queues.values().map(Queue::rule));
+            let names = known.queues.keys().map(|name| (name.clone(), name.clone())).chain(aliases(&known));
+            for (name, target) in names {
+                if let Some(words) = known.queues.get(&target).and_then(|queue| queue.verdict.suspended.as_ref()) {
+                    suspended.insert(name, words.clone());
+                }
+            }
+        }
+        let is_new = *self.rules.borrow() != rules;
+        if is_new {
+            *self.rules.borrow_mut() = rules.clone();
+            daemon.hosting.feed(daemon, Admitted::Queues(rules));
+            // A gate that opened lets those go on who wait for it here.
+            daemon.placing.refresh(daemon);
+        }
+        let is_other = self.suspended.borrow().keys().ne(suspended.keys());
+        *self.suspended.borrow_mut() = suspended.clone();
+        if is_other {
+            for runner in daemon.runners.all() {
+                let message = ToRunner::Suspended(suspended.clone());
+                tokio::task::spawn_local(async move { drop(runner.tell(&message, &[]).await) });
+            }
+        }
+    }
+
+    /// Tells a runner that has just come what is suspended.
+    pub fn tell_suspended(&self, daemon: &Daemon, uid: u32) {
+        let suspended = self.suspended.borrow().clone();
+        if let Some(runner) = daemon.runners.connected(uid) {
+            tokio::task::spawn_local(async move { drop(runner.tell(&ToRunner::Suspended(suspended), &[]).await) });
+        }
+    }
+
+    /// Other names of queues, each with the queue it stands for.
+    pub fn aliases(&self) -> Vec<(String, String)> {
+        aliases(&self.known.borrow()).collect()
+    }
+
+    /// Whether something may change by itself that anybody waits for.
+    pub fn are_watched(&self) -> bool {
+        let known = self.known.borrow();
+        known.queues.values().any(|queue| queue.has_file() || queue.verdict.shut.is_some())
+    }
+
+    /// The queue that a name stands for; an unknown one stays as it is, and is refused where it is used.
+    pub fn resolve(&self, name: &str) -> String {
+        files::resolve(&self.known.borrow().entries, name).unwrap_or_else(|_| name.to_owned())
+    }
+
+    fn change<T: Default>(&self, name: &str, change: impl FnOnce(&mut Queue) -> T) -> T {
+        self.known.borrow_mut().queues.get_mut(name).map(change).unwrap_or_default()
+    }
+}
+
+fn aliases(known: &Known) -> impl Iterator<Item = (String, String)> {
+    let aliases = known.entries.iter().filter(|(_, entry)| matches!(entry, Entry::Alias(_)));
+    aliases.filter_map(|(name, _)| Some((name.clone(), files::resolve(&known.entries, name).ok()?)))
+}
+
+fn hours_at(hours: &hours::Hours, now: &Zoned) -> Hours {
+    let minute = (now.hour() as u16) * 60 + now.minute() as u16;
+    let weekday = now.weekday();
+    Hours { open: hours.is_open(weekday, minute), changes_in: hours.next_change(weekday, minute) }
+}
+
+/// More looks only cost time.
+const OFTEN_ENOUGH: Duration = Duration::from_millis(500);

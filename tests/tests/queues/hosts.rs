@@ -1,0 +1,78 @@
+//! Queues of several hosts: gates that follow the load, and orders for another host.
+
+use queue_tests::cluster::Cluster;
+use queue_tests::process::PATIENCE;
+use queue_tests::wait::until;
+
+fn profile(cluster: &Cluster, host: &str, queue: &str, text: &str) {
+    let directory = cluster.state(host).join("spool").join(queue);
+    std::fs::create_dir_all(&directory).expect("ours");
+    std::fs::write(directory.join("new"), text).expect("ours");
+    std::fs::rename(directory.join("new"), directory.join("profile.toml")).expect("ours");
+}
+
+/// What `redfish` says of a queue on `host`.
+fn row(cluster: &Cluster, host: &str, queue: &str) -> serde_json::Value {
+    let said = cluster.queue("redfish", &["queues", host, "--json"]).success().stdout;
+    let answer: serde_json::Value = serde_json::from_slice(&said).expect("JSON as documented");
+    let rows = answer["queues"].as_array().expect("a list");
+    rows.iter().find(|row| row["queue"] == queue).cloned().unwrap_or_default()
+}
+
+#[test]
+fn loadsched_and_loadstop_follow_the_load_of_their_host() {
+    let cluster = Cluster::up(2);
+    let text = "loadsched = 4\nloadstop = 8\nloadresume = 6\n";
+    profile(&cluster, "bluefish", "night", text);
+    let submit = |script: &str| {
+        let words = ["-r", "--mail", "none", "-d", "night", "-h", "bluefish", "--", "sh", "-c", script];
+        cluster.queue("redfish", &words).success().text()
+    };
+    let id = submit("while :; do echo line; sleep 0.02; done");
+    let lines = || cluster.queue("redfish", &["logs", &id]).text().lines().count();
+    until("it runs", PATIENCE, || (lines() > 2).then_some(()));
+    cluster.load_at_once("bluefish", 5);
+    until("nothing is started", PATIENCE, || {
+        row(&cluster, "bluefish", "night")["shut"].as_str().filter(|words| words.contains("below 4.0")).map(|_| ())
+    });
+    assert!(row(&cluster, "bluefish", "night")["suspended"].is_null());
+    let waits = submit("true");
+    let why = cluster.queue("redfish", &["why", &waits]).success().text();
+    assert!(why.contains("bluefish") && why.contains("waits for a load below 4.0"), "{why}");
+    cluster.load_at_once("bluefish", 9);
+    until("it is suspended", PATIENCE, || row(&cluster, "bluefish", "night")["suspended"].as_str().map(|_| ()));
+    cluster.load_at_once("bluefish", 7);
+    let still = row(&cluster, "bluefish", "night");
+    assert!(still["suspended"].as_str().is_some_and(|words| words.contains("below 6.0")), "{still}");
+    let before = until("it stands", PATIENCE, || {
+        let before = lines();
+        // Ten of its turns.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        (lines() == before).then_some(before)
+    });
+    cluster.load_at_once("bluefish", 0);
+    until("it goes on", PATIENCE, || (lines() > before).then_some(()));
+    assert_eq!(cluster.spawn("redfish", &["queue", "wait", &waits]).end_within(PATIENCE * 3).code(), Some(0));
+    cluster.queue("redfish", &["cancel", &id]).success();
+}
+
+#[test]
+fn another_host_is_drained_from_here_and_jobs_go_elsewhere() {
+    let cluster = Cluster::up(3);
+    let said = cluster.queue("redfish", &["drain", "bluefish"]).success().text();
+    assert_eq!(said, "bluefish is drained: nothing is started any more, and nothing runs");
+    for _ in 0..3 {
+        let id = cluster.queue("redfish", &["-r", "--mail", "none", "-h", "*fish", "--", "hostname"]).success().text();
+        assert_eq!(cluster.spawn("redfish", &["queue", "wait", &id]).end_within(PATIENCE * 3).code(), Some(0));
+        assert_ne!(cluster.queue("redfish", &["logs", &id]).text(), "bluefish");
+    }
+    let only = cluster.queue("redfish", &["-r", "--mail", "none", "-h", "bluefish", "--", "true"]).success().text();
+    until("it says what it waits for", PATIENCE, || {
+        let why = cluster.queue("redfish", &["why", &only]).success().text();
+        why.contains("queue \"wait\" is drained by its admin").then_some(())
+    });
+    cluster.queue("onefish", &["undrain", "bluefish"]).success();
+    assert_eq!(cluster.spawn("redfish", &["queue", "wait", &only]).end_within(PATIENCE * 3).code(), Some(0));
+    let show = cluster.queue("redfish", &["config", "show", "--effective", "bluefish", "wait"]).success().text();
+    assert!(show.starts_with("# wait on bluefish: "), "{show}");
+}
