@@ -1,6 +1,7 @@
 //! Tests of the language, one file for each subject.
 
 mod directives;
+mod documents;
 mod faults;
 mod hosts;
 mod hours;
