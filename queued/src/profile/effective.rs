@@ -6,7 +6,6 @@ use super::{Effective, Origin, Set};
 use crate::core::rank::RankRule;
 
 impl<T> Set<T> {
-    /// Where it was said, with the line.
     pub(super) fn new(value: T, origin: Origin) -> Self {
         Self { value, origin }
     }

@@ -41,19 +41,31 @@ pub(super) type Faults = Vec<Fault>;
 pub(super) struct Source<'a> {
     text: &'a str,
     starts: Vec<usize>,
+    /// How many characters begin before each piece of the text: a line may be all of it, and full of faults.
+    before: Vec<usize>,
 }
 
 impl<'a> Source<'a> {
     pub fn new(text: &'a str) -> Self {
         let behind = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(0).chain(behind).collect() }
+        let mut sum = 0;
+        let ends = text.as_bytes().chunks(PIECE).map(|piece| {
+            sum += characters(piece);
+            sum
+        });
+        let before = std::iter::once(0).chain(ends).collect();
+        Self { text, starts: std::iter::once(0).chain(behind).collect(), before }
     }
 
     pub fn place(&self, at: usize) -> Place {
         let at = self.text.floor_char_boundary(at.min(self.text.len()));
         let line = self.starts.partition_point(|&start| start <= at);
-        let column = self.text[self.starts[line - 1]..at].chars().count() + 1;
-        Place { line, column }
+        Place { line, column: self.characters_before(at) - self.characters_before(self.starts[line - 1]) + 1 }
+    }
+
+    fn characters_before(&self, at: usize) -> usize {
+        let piece = at / PIECE;
+        self.before[piece] + characters(&self.text.as_bytes()[piece * PIECE..at])
     }
 
     pub fn fault(&self, at: usize, message: String) -> Fault {
@@ -83,9 +95,15 @@ impl<'a> Source<'a> {
     }
 }
 
+/// How many characters begin in these bytes.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&byte| byte & 0xC0 != 0x80).count()
+}
+
 /// Messages go to terminals and logs.
 fn visible(character: char) -> char {
     if character.is_control() { ' ' } else { character }
 }
 
 const LONGEST_SHOWN: usize = 60;
+const PIECE: usize = 512;

@@ -42,7 +42,8 @@ impl Load {
     fn read(value: &Value<'_>) -> Option<Self> {
         let load = match value.text() {
             Some(text) => Self::PerCpu(per_cpu(text)?),
-            None => Self::Whole(value.number().filter(|&load| (0.0..=f64::from(MOST)).contains(&load))?),
+            // There are two zeros, and one of them has a sign.
+            None => Self::Whole(value.number().filter(|&load| (0.0..=f64::from(MOST)).contains(&load))?.abs()),
         };
         Some(load)
     }

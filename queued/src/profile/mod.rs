@@ -94,11 +94,18 @@ pub fn parse(text: &str) -> Result<Profile, Vec<Fault>> {
         return Err(vec![Fault { line: 1, column: 1, message }]);
     }
     let source = Source::new(text);
-    let (table, errors) = DeTable::parse_recoverable(text);
-    let mut faults: Faults = errors.iter().map(|error| source.syntax(error)).collect();
+    let (table, mut errors) = DeTable::parse_recoverable(text);
+    // There may be one for every second byte.
+    errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+    let mut faults: Faults = errors.iter().take(MOST_FAULTS).map(|error| source.syntax(error)).collect();
     let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
-    let mut reader = Reader { source: &source, faults: Vec::new() };
+    let mut reader = Reader { source: &source, faults: Vec::new(), unknown: Vec::new() };
     let profile = reader.profile(table.get_ref());
+    // To guess what was meant takes time; of very many only the first are told.
+    reader.unknown.sort_unstable();
+    let unknown = reader.unknown.iter().map(|&(at, name)| (source.place(at), name));
+    let unknown = unknown.filter(|(place, _)| !lines.contains(&place.line)).take(MOST_FAULTS);
+    faults.extend(unknown.map(|(place, name)| place.fault(no_such(name))));
     // What is guessed of a line that is no TOML is not worth a second complaint.
     faults.extend(reader.faults.into_iter().filter(|fault| !lines.contains(&fault.line)));
     if faults.is_empty() {
@@ -123,6 +130,8 @@ impl Profile {
 struct Reader<'a> {
     source: &'a Source<'a>,
     faults: Faults,
+    /// Names of no directive, and where they stand.
+    unknown: Vec<(usize, &'a str)>,
 }
 
 impl<'a> Reader<'a> {
@@ -143,6 +152,11 @@ impl<'a> Reader<'a> {
             self.faults.push(value.fault("tables such as [host.redfish] or [host.\"gpu*\"] are expected"));
             return;
         };
+        if entries.len() > MOST_HOSTS {
+            let message = format!("at most {MOST_HOSTS} tables for hosts are expected, here are {}", entries.len());
+            self.faults.push(self.source.fault(entries[MOST_HOSTS].0.at, message));
+            return;
+        }
         for (key, value) in entries {
             let pattern = match HostTable::pattern(key.text, hosts) {
                 Ok(pattern) => pattern,
@@ -168,18 +182,16 @@ impl<'a> Reader<'a> {
         match said.take(key.text, value) {
             Some(Ok(())) => {}
             Some(Err(faults)) => self.faults.extend(faults),
-            None => {
-                let message = match key.text {
-                    "host" => format!("\"host\" has no meaning inside {place}"),
-                    name => unknown(name),
-                };
+            None if key.text == "host" => {
+                let message = format!("\"host\" has no meaning inside {place}");
                 self.faults.push(self.source.fault(key.at, message));
             }
+            None => self.unknown.push((key.at, key.text)),
         }
     }
 }
 
-fn unknown(name: &str) -> String {
+fn no_such(name: &str) -> String {
     let shown = written::quoted(&suggest::shown(name));
     match suggest::nearest(name, NAMES.iter().copied()) {
         Some(nearest) => format!("{shown}: no such directive; did you mean \"{nearest}\"?"),
@@ -189,6 +201,9 @@ fn unknown(name: &str) -> String {
 
 /// The longest profile, in bytes.
 pub const LONGEST: usize = 256 * 1024;
+
+/// The most tables for hosts; with patterns a few are enough.
+const MOST_HOSTS: usize = 1024;
 
 /// The most faults that are told of one profile.
 pub const MOST_FAULTS: usize = 20;

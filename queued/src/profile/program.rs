@@ -58,6 +58,9 @@ pub struct MinFrees(pub Vec<MinFree>);
 pub(super) fn minfree(value: &Value<'_>) -> Result<MinFrees, Faults> {
     let expected = "a table such as { \"/var\" = \"10GiB\" }, or a list such as [\"/var 10GiB\"], is expected";
     let frees = match value.entries() {
+        Some(entries) if entries.len() > MOST_PATHS => {
+            return value.refuse(format_args!("at most {MOST_PATHS} are expected, here are {}", entries.len()));
+        }
         Some(entries) => gather(entries.iter().map(|(path, free)| {
             if !absolute(path.text) {
                 return free.refuse("the path before it is not absolute");
@@ -73,9 +76,6 @@ pub(super) fn minfree(value: &Value<'_>) -> Result<MinFrees, Faults> {
             }
         })?,
     };
-    if frees.len() > MOST_PATHS {
-        return value.refuse(format_args!("at most {MOST_PATHS} are expected, here are {}", frees.len()));
-    }
     for (at, free) in frees.iter().enumerate() {
         if frees[..at].iter().any(|before| before.path == free.path) {
             return value.refuse(format_args!("{} stands there twice", free.path.display()));

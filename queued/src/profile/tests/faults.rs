@@ -84,6 +84,23 @@ fn deep_nesting_is_a_fault_and_not_the_end_of_the_stack() {
 }
 
 #[test]
+fn a_file_full_of_faults_is_told_before_anybody_gets_impatient() {
+    let keys = |form: &dyn Fn(usize) -> String| (0..20_000).map(form).collect::<Vec<_>>().join(",");
+    let started = std::time::Instant::now();
+    for text in [
+        format!("deny-users = [{}]", keys(&|_| "x".to_owned())),
+        format!("offer = {{ {} }}", keys(&|number| format!("A{number}=1"))),
+        format!("host = {{ a = {{ {} }} }}", keys(&|number| format!("A{number}=1"))),
+        format!("host = {{ {} }}", keys(&|number| format!("a{number}={{}}"))),
+        keys(&|number| format!("\n{number}=x")),
+    ] {
+        assert!(text.len() < LONGEST, "{}", text.len());
+        assert!(parse(&text).is_err_and(|faults| faults.len() <= MOST_FAULTS));
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
+#[test]
 fn control_characters_of_a_file_do_not_reach_the_terminal() {
     let message = faults("exec = \"a\u{9b}31m\"").remove(0);
     assert!(!message.contains('\u{9b}'), "{message:?}");
@@ -93,6 +110,11 @@ fn control_characters_of_a_file_do_not_reach_the_terminal() {
 
 #[test]
 fn columns_are_characters_and_not_bytes() {
+    let far = "ü".repeat(3000);
+    assert_eq!(faults(&format!("#{far}\nmail = \"{far}\"\nnice = 50"))[1].split(": ").next(), Some("3:8"));
+    let faults_of_line = faults(&format!("restartflag = \"{far}\"\noffer = {{ a = \"{far}\", b = -1 }}"));
+    assert_eq!(faults_of_line[2].split(": ").next(), Some("2:3023"));
+
     assert_eq!(faults("offer = { \"grün\" = 1, nice = \"ü\" }")[0].split(": ").next(), Some("1:20"));
 }
 
