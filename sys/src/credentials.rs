@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use nix::sys::socket::{getsockopt, sockopt};
-use nix::unistd::{Gid, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User};
 
 /// The process that connected (or listens) at the other end, as it was at that moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,18 @@ pub fn user_name(uid: u32) -> Option<String> {
 /// The uid behind a login name, from NSS; `None` if there is no such user or nobody can say.
 pub fn uid_of(name: &str) -> Option<u32> {
     User::from_name(name).ok().flatten().map(|user| user.uid.as_raw())
+}
+
+/// The names of a user's groups, from NSS; a group without a name is its number.
+pub fn group_names(uid: u32) -> Vec<String> {
+    let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) else { return Vec::new() };
+    let Ok(name) = CString::new(user.name) else { return Vec::new() };
+    let groups = nix::unistd::getgrouplist(&name, user.gid).unwrap_or_else(|_| vec![user.gid]);
+    let name = |gid: Gid| match Group::from_gid(gid) {
+        Ok(Some(group)) => group.name,
+        _ => gid.to_string(),
+    };
+    groups.into_iter().map(name).collect()
 }
 
 /// The home directory of a user, from NSS.

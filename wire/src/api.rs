@@ -216,6 +216,8 @@ pub enum RefusalKind {
     NotFound,
     /// The working directory does not exist there or cannot be entered (125).
     NoDirectory,
+    /// The queue's rules of who may run what (125).
+    Denied,
     /// Worse than the runner-up by the host's true state (never reaches a client).
     Worse,
     /// Everything else: queue itself could not (125).
@@ -230,7 +232,7 @@ impl RefusalKind {
             Self::Full => 75,
             Self::NotExecutable => 126,
             Self::NotFound => 127,
-            Self::NoDirectory | Self::Worse | Self::Failed => 125,
+            Self::NoDirectory | Self::Denied | Self::Worse | Self::Failed => 125,
         }
     }
 }

@@ -112,6 +112,10 @@ impl Hosting {
             Ok(uid) => uid,
             Err(message) => return self.refused(daemon, &request, message),
         };
+        if let Err(message) = may_run(daemon, uid, &request) {
+            let rank = self.own_rank(daemon, &QueueName::from(daemon.queues.resolve(&request.job.queue)));
+            return ReservationAnswer::Refused { refusal: Refusal { kind: RefusalKind::Denied, message }, rank };
+        }
         // The figures of this instant judge whether another host is better by now.
         self.state(daemon);
         let ask = Ask {
@@ -355,6 +359,18 @@ impl Hosting {
             });
         }
     }
+}
+
+/// Whether this host's profile lets a user run this in the queue.
+fn may_run(daemon: &Rc<Daemon>, uid: u32, request: &ReservationRequest) -> Result<(), String> {
+    let queue = &request.job.queue;
+    let Some(effective) = daemon.queues.effective(daemon, queue) else { return Ok(()) };
+    let command = request.job.argv.first().map(|command| command.display()).unwrap_or_default();
+    let said = daemon.queues.admits(daemon, &effective, uid).and_then(|()| match effective.allows_command(&command) {
+        true => Ok(()),
+        false => Err(format!("\"{command}\" may not be run in it (allow-commands)")),
+    });
+    said.map_err(|words| format!("queue \"{queue}\": {words}"))
 }
 
 /// A session has ended while this daemon was away: its slot is free by now, and home is told all the same.

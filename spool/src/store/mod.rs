@@ -89,6 +89,18 @@ pub trait Reader: Send {
     /// The store cannot be read.
     fn waiting_by_queue(&self) -> Result<BTreeMap<String, u64>, SpoolError>;
 
+    /// How many jobs wait in a queue or are held, of one user or of all; counted up to `most`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn waiting_in(&self, queue: &str, user: Option<&str>, most: u64) -> Result<u64, SpoolError>;
+
+    /// Whether a submission of this user with this key was taken.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn has_submission(&self, user: &str, key: &str) -> Result<bool, SpoolError>;
+
     /// All jobs about which home wants to hear more: those that run, and those with lost attempts.
     ///
     /// # Errors

@@ -116,7 +116,11 @@ impl Dispatcher {
                 job.cannot.push((host, Refusal { kind: RefusalKind::Failed, message: refusal.message }));
             }
             (
-                RefusalKind::NotFound | RefusalKind::NotExecutable | RefusalKind::NoDirectory | RefusalKind::Failed,
+                RefusalKind::NotFound
+                | RefusalKind::NotExecutable
+                | RefusalKind::NoDirectory
+                | RefusalKind::Denied
+                | RefusalKind::Failed,
                 _,
             ) => job.cannot.push((host, refusal)),
         }

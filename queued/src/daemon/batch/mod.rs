@@ -18,6 +18,7 @@ mod notices;
 mod output;
 pub mod past;
 mod place;
+mod policy;
 mod reports;
 mod store;
 mod submit;

@@ -21,7 +21,7 @@ impl Batch {
         daemon.must_serve(uid)?;
         let user = daemon.user_of(uid);
         has_room(&daemon.places.state)?;
-        let (header, jobs) = read(body).await?;
+        let (header, mut jobs) = read(body).await?;
         let certificate = match &header.certificate {
             Some(certificate) => Some(certificate.clone()),
             None => daemon.standing.borrow().certify(Kind::Client, &header.public_key, &user, daemon.unix_time()),
@@ -38,6 +38,7 @@ impl Batch {
         }
         let first = jobs.first().ok_or_else(|| Refusal { kind: RefusalKind::Usage, message: "no jobs".into() })?;
         self.judge(daemon, &header, first, jobs.len(), &certificate, &user)?;
+        self.heed_queues(daemon, uid, &header.submit_key, &header.commons, &mut jobs)?;
         let ids =
             daemon.ids.take(jobs.len() as u64).map_err(|error| failed(format!("no number is left: {error:#}")))?;
         let submission = Submission {

@@ -24,7 +24,8 @@ use crate::core::gates::{Facts, Hours};
 use crate::core::time::Millis;
 use crate::daemon::Daemon;
 use crate::link::ToRunner;
-use crate::profile::{HostFacts, hours};
+use crate::profile::access::{Allowed, Names, Objection};
+use crate::profile::{Effective, HostFacts, hours};
 use files::Entry;
 use orders::Orders;
 use queue::Queue;
@@ -171,6 +172,33 @@ impl Queues {
     /// The queue that a name stands for; an unknown one stays as it is, and is refused where it is used.
     pub fn resolve(&self, name: &str) -> String {
         files::resolve(&self.known.borrow().entries, name).unwrap_or_else(|_| name.to_owned())
+    }
+
+    /// What is in force in a queue, by any of its names; none: this host has no such queue.
+    pub fn effective(&self, daemon: &Rc<Daemon>, name: &str) -> Option<Effective> {
+        self.look(daemon);
+        let known = self.known.borrow();
+        let queue = files::resolve(&known.entries, name).ok()?;
+        known.queues.get(&queue).map(|queue| queue.effective.clone())
+    }
+
+    /// Whether a user may use a queue in which this is in force.
+    ///
+    /// # Errors
+    /// Why not, in a sentence.
+    pub fn admits(&self, daemon: &Daemon, effective: &Effective, uid: u32) -> Result<(), String> {
+        let user = daemon.user_of(uid);
+        let everybody = effective.allow_groups.value == Allowed::All && effective.deny_groups.value == Names::default();
+        // NSS may be slow, and is asked only where somebody wants to know.
+        let groups = if everybody { Vec::new() } else { sys::credentials::group_names(uid) };
+        match effective.objection(&user, groups.iter().map(String::as_str)) {
+            None => Ok(()),
+            Some(Objection::DeniedUser) => Err(format!("{user} may not use it (deny-users)")),
+            Some(Objection::DeniedGroup) => Err(format!("{user} may not use it (deny-groups)")),
+            Some(Objection::NotAllowed) => {
+                Err(format!("{user} is not among those who may use it (allow-users, allow-groups)"))
+            }
+        }
     }
 
     fn change<T: Default>(&self, name: &str, change: impl FnOnce(&mut Queue) -> T) -> T {

@@ -115,6 +115,27 @@ impl Reader for SqliteReader {
         rows.collect::<Result<_, _>>().map_err(failed)
     }
 
+    fn waiting_in(&self, queue: &str, user: Option<&str>, most: u64) -> Result<u64, SpoolError> {
+        // By lane, as those who wait are indexed; and no further than anybody wants to know.
+        let sql = "SELECT
+                 (SELECT count(*) FROM (
+                     SELECT 1 FROM lanes JOIN jobs ON jobs.lane = lanes.id AND jobs.state = 'pending'
+                     WHERE lanes.queue = ?1 AND (?2 IS NULL OR lanes.user = ?2) LIMIT ?3))
+               + (SELECT count(*) FROM (
+                     SELECT 1 FROM jobs
+                     WHERE state = 'held' AND queue = ?1 AND (?2 IS NULL OR user = ?2) LIMIT ?3))";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let count: i64 = statement.query_row((queue, user, most), |row| row.get(0)).map_err(failed)?;
+        Ok(count as u64)
+    }
+
+    fn has_submission(&self, user: &str, key: &str) -> Result<bool, SpoolError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM submissions WHERE user = ? AND key = ?)";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        statement.query_row((user, key), |row| row.get(0)).map_err(failed)
+    }
+
     fn lanes(&self) -> Result<Vec<i64>, SpoolError> {
         // From lane to lane by the index: a million jobs that wait in one of them are not looked at.
         let sql = "WITH RECURSIVE next(lane) AS (

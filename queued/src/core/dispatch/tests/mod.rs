@@ -58,6 +58,7 @@ impl Home {
             RefusalKind::NotExecutable => "\"matlab\" is not executable",
             RefusalKind::NoDirectory => "no directory /scratch/run",
             RefusalKind::Failed => "no user \"alice\"",
+            RefusalKind::Denied => "queue \"wait\": alice may not use it",
             RefusalKind::Usage => "the warrant is not valid",
         };
         let refusal = Refusal { message: message.into(), kind };
