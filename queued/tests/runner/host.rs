@@ -204,14 +204,23 @@ impl Drop for Host {
         }
         let _ = self.runner.kill();
         let _ = self.runner.wait();
-        // One of a batch job would stay for ever.
-        for name in self.leaders() {
-            if let Ok(leader) = sys::unix::abstract_connect(&name)
-                && let Ok(peer) = sys::credentials::peer(leader.as_fd())
-                && let Ok(leader) = sys::process::pidfd(peer.pid)
-            {
-                let _ = sys::process::pidfd_signal(leader.as_fd(), nix::libc::SIGKILL);
+        // One of a batch job would stay for ever, and its job after it.
+        let leaders = self.leaders();
+        let leaders = leaders.iter().filter_map(|name| {
+            let connection = sys::unix::abstract_connect(name).ok()?;
+            let pid = sys::credentials::peer(connection.as_fd()).ok()?.pid;
+            Some((pid, sys::process::pidfd(pid).ok()?))
+        });
+        for (pid, leader) in leaders.collect::<Vec<_>>() {
+            // It could start no other process meanwhile, and would hear of no end.
+            let _ = sys::process::pidfd_signal(leader.as_fd(), nix::libc::SIGSTOP);
+            for number in [nix::libc::SIGSTOP, nix::libc::SIGKILL] {
+                let _ = sys::process::signal_descendants(pid, None, number);
             }
+            let _ = sys::process::pidfd_signal(leader.as_fd(), nix::libc::SIGKILL);
+            // Readable when it has ended.
+            let mut ended = [nix::poll::PollFd::new(leader.as_fd(), nix::poll::PollFlags::POLLIN)];
+            let _ = nix::poll::poll(&mut ended, 10_000u16);
         }
         let _ = fs::remove_dir_all(&self.directory);
     }

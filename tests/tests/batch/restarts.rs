@@ -95,3 +95,22 @@ fn a_daemon_that_is_killed_again_and_again_runs_each_job_once() {
     let numbers = ran.lines().collect::<std::collections::BTreeSet<_>>();
     assert_eq!((ran.lines().count(), numbers.len()), (60, 60), "{ran}");
 }
+
+/// A leader keeps the end of its job for the next runner. In a home that is taken away none will come, and no test may
+/// leave it behind.
+#[test]
+fn a_leader_that_waits_for_a_runner_ends_with_its_home() {
+    let here = Here::new();
+    here.gate("gate");
+    here.script(&["--mail", "none"], "echo $PPID >leader; read line <gate");
+    let leader = until("it runs", PATIENCE, || here.text("leader").trim().parse::<i32>().ok());
+    let runner = here.login.runners()[0];
+    end(here.login.daemon());
+    end(runner);
+    here.open("gate");
+    let children = format!("/proc/{leader}/task/{leader}/children");
+    until("the job has ended", PATIENCE, || std::fs::read(&children).ok()?.is_empty().then_some(()));
+    assert!(crate::login::is_alive(leader));
+    drop(here);
+    assert!(!crate::login::is_alive(leader), "it is left behind");
+}

@@ -60,14 +60,15 @@ impl Home {
         self.directory.join("home")
     }
 
-    /// What belongs to this home: all that has its name in the environment, and the leaders of
-    /// such jobs, who have no environment.
+    /// What belongs to this home: all that has its name in the environment, and leaders, who have none: those whose
+    /// job has it, and those whose job has ended and whose runner has died, who still have what they were told of it.
     fn processes(&self) -> BTreeSet<i32> {
         let mark = self.directory.to_string_lossy().into_owned();
         let is_ours = |pid: &i32| ["environ", "cmdline"].iter().any(|file| read(*pid, file).contains(&mark));
         let mut found: BTreeSet<i32> = all().filter(is_ours).collect();
         let leaders = found.iter().filter_map(|pid| parent_of(*pid)).collect::<Vec<_>>();
         found.extend(leaders.into_iter().filter(|pid| read(*pid, "comm").starts_with("queue-leader")));
+        found.extend(all().filter(|pid| was_told_of(*pid, &mark)));
         let children = |pid: &i32| parent_of(*pid).is_some_and(|parent| found.contains(&parent));
         let more: Vec<i32> = all().filter(children).collect();
         found.extend(more);
@@ -207,6 +208,14 @@ fn parent_of(pid: i32) -> Option<i32> {
     read(pid, "status").lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
+/// Whether a process has the description of a job open in which this is written.
+fn was_told_of(leader: i32, mark: &str) -> bool {
+    let descriptors = fs::read_dir(format!("/proc/{leader}/fd")).into_iter().flatten().flatten();
+    let is_sheet = |path: &PathBuf| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains(SHEET));
+    let sheets = descriptors.map(|entry| entry.path()).filter(is_sheet);
+    sheets.filter_map(|path| fs::read(path).ok()).any(|text| String::from_utf8_lossy(&text).contains(mark))
+}
+
 /// All processes but the test's own.
 fn all() -> impl Iterator<Item = i32> {
     let own = std::process::id() as i32;
@@ -228,5 +237,7 @@ fn remove_leftovers() {
     });
 }
 
+/// What the memory in which a leader has the description of its job is called.
+const SHEET: &str = "queue-assignment";
 /// What the directories are called; the process id follows.
 const PREFIX: &str = "queue-home-";
