@@ -234,6 +234,9 @@ pub enum FromRunner {
         /// All attempts of batch jobs that were released and not settled, each with the last word about it.
         #[serde(default)]
         attempts: Vec<(AttemptKey, AttemptWord)>,
+        /// In which queue of this host each of these is.
+        #[serde(default)]
+        queues: Vec<(AttemptKey, String)>,
         /// When this runner began, milliseconds since boot: what was accepted later and is not named here
         /// was never released.
         #[serde(default)]

@@ -210,7 +210,7 @@ impl Hosting {
     /// Something happened with a user's runner.
     pub fn runner_said(&self, daemon: &Rc<Daemon>, uid: u32, event: runners::Event) {
         match event {
-            runners::Event::Said(Word::Hello { public_key, sessions, attempts, since_boot_ms, past }) => {
+            runners::Event::Said(Word::Hello { public_key, sessions, attempts, queues, since_boot_ms, past }) => {
                 self.runner_keys.borrow_mut().insert(uid, public_key);
                 for (held, past) in past {
                     tell_past(daemon, uid, held, past);
@@ -219,8 +219,9 @@ impl Hosting {
                 daemon.queues.tell_suspended(daemon, uid);
                 self.certify(daemon, uid, public_key);
                 let daemon = daemon.clone();
+                let queues = queues.into_iter().collect();
                 tokio::task::spawn_local(async move {
-                    daemon.batch.introduced(&daemon, uid, attempts, since_boot_ms).await;
+                    daemon.batch.introduced(&daemon, uid, attempts, &queues, since_boot_ms).await;
                     if let Some(runner) = daemon.runners.connected(uid) {
                         runner.introduce();
                     }

@@ -48,6 +48,8 @@ pub enum Word {
         sessions: Vec<Held>,
         /// Attempts of batch jobs.
         attempts: Vec<(AttemptKey, AttemptWord)>,
+        /// The queue of each.
+        queues: Vec<(AttemptKey, String)>,
         /// When it began, milliseconds since boot.
         since_boot_ms: u64,
         /// Sessions that have ended meanwhile.
@@ -334,8 +336,8 @@ impl RunnerLink {
                             let _ = sender.send(sessions);
                         }
                     }
-                    FromRunner::Hello { public_key, sessions, attempts, since_boot_ms, past } => {
-                        heard(Word::Hello { public_key, sessions, attempts, since_boot_ms, past });
+                    FromRunner::Hello { public_key, sessions, attempts, queues, since_boot_ms, past } => {
+                        heard(Word::Hello { public_key, sessions, attempts, queues, since_boot_ms, past });
                     }
                     FromRunner::Released { session } => heard(Word::Released(session)),
                     FromRunner::Ended { session, busy, past } => heard(Word::Ended(session, busy, past)),

@@ -22,7 +22,7 @@ pub fn adopt_all(shared: &Arc<Shared>, batch: &Desk) -> io::Result<()> {
             if let Some(key) = &assignment.attempt {
                 // Noted at once: the daemon's first word of us names it.
                 let word = if pid > 0 { AttemptWord::Started { pid } } else { AttemptWord::Released };
-                shared.board.note(key, word);
+                shared.board.note(key, &assignment.job.queue, word);
                 batch.give(Order::Adopt(Box::new(assignment), leader, pid));
                 continue;
             }

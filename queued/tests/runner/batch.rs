@@ -268,7 +268,10 @@ fn what_another_daemon_had_not_released_is_dropped() {
     release(&mut host, second);
     assert_eq!(ended(&mut host, &key(1)).0, exited(0));
     match host.replace_daemon() {
-        FromRunner::Hello { attempts, .. } => assert!(matches!(&attempts[..], [(_, AttemptWord::Ended { .. })])),
+        FromRunner::Hello { attempts, queues, .. } => {
+            assert!(matches!(&attempts[..], [(_, AttemptWord::Ended { .. })]));
+            assert_eq!(queues, [(key(1), "now".to_owned())]);
+        }
         other => panic!("{other:?} instead of Hello"),
     }
     host.tell(&ToRunner::Settle(key(1)));
@@ -357,7 +360,10 @@ fn an_end_survives_the_runner_until_it_is_settled() {
     let pid = started(&mut host, script, &key(1));
     host.kill_runner();
     match host.start_runner() {
-        FromRunner::Hello { attempts, .. } => assert_eq!(attempts, [(key(1), AttemptWord::Started { pid })]),
+        FromRunner::Hello { attempts, queues, .. } => {
+            assert_eq!(attempts, [(key(1), AttemptWord::Started { pid })]);
+            assert_eq!(queues, [(key(1), "now".to_owned())]);
+        }
         other => panic!("{other:?} instead of Hello"),
     }
     // It ends while nobody is there, and is told by each next runner until it is settled.

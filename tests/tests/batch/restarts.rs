@@ -96,6 +96,40 @@ fn a_daemon_that_is_killed_again_and_again_runs_each_job_once() {
     assert_eq!((ran.lines().count(), numbers.len()), (60, 60), "{ran}");
 }
 
+/// They were all counted in the queue "wait", which was full with jobs of others.
+#[test]
+fn jobs_are_counted_in_their_own_queues_by_the_next_daemon_too() {
+    let here = Here::new();
+    here.gate("gate");
+    let counts = || {
+        let hosts = here.queue(&["hosts", "--json"]).success();
+        let hosts: serde_json::Value = serde_json::from_slice(&hosts.stdout).expect("JSON");
+        let queues = hosts["hosts"][0]["state"]["queues"].as_array().cloned().unwrap_or_default();
+        let of = |name: &str| queues.iter().find(|queue| queue["queue"] == name)?["running"].as_u64();
+        (of("now"), of("wait"))
+    };
+    let ids = ["-i", "-i", "-q"].map(|queue| here.script(&["--mail", "none", queue], "read line <gate; exit 0"));
+    ids.iter().for_each(|id| drop(here.until(*id, "running")));
+    until("they are counted", PATIENCE, || (counts() == (Some(2), Some(1))).then_some(()));
+    for with_runner in [false, true] {
+        let runner = here.login.runners()[0];
+        end(here.login.daemon());
+        if with_runner {
+            end(runner);
+        }
+        ids.iter().for_each(|id| drop(here.until(*id, "running")));
+        until("the next daemon counts them", PATIENCE, || match counts() {
+            (Some(2), Some(1)) => Some(()),
+            (now, wait) => {
+                assert!(now.unwrap_or(0) + wait.unwrap_or(0) < 3, "now {now:?}, wait {wait:?}");
+                None
+            }
+        });
+    }
+    here.open("gate");
+    assert_eq!(here.wait(&ids), 0);
+}
+
 /// A leader keeps the end of its job for the next runner. In a home that is taken away none will come, and no test may
 /// leave it behind.
 #[test]

@@ -1,6 +1,7 @@
 //! This host as one that runs attempts: reserved, written down, released to the runner, and what the runner says
 //! of them written down and told to their homes.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -145,6 +146,7 @@ impl Batch {
         daemon: &Rc<Daemon>,
         uid: u32,
         attempts: Vec<(AttemptKey, AttemptWord)>,
+        queues: &HashMap<AttemptKey, String>,
         since_boot_ms: u64,
     ) {
         let in_hand = match self.store.ask(|reader| reader.attempts()) {
@@ -163,7 +165,9 @@ impl Batch {
             };
             match attempts.iter().find(|(held, _)| *held == key) {
                 Some((_, word)) => {
-                    self.adopt(daemon, uid, &user, &key);
+                    // One that does not say has its batch jobs where most are.
+                    let queue = queues.get(&key).map_or("wait", String::as_str);
+                    self.adopt(daemon, uid, &user, &key, QueueName::from(daemon.queues.resolve(queue)));
                     words.push((key, user, word.clone()));
                 }
                 // It lived when this was written down and knows nothing of it: it was never told to start.
@@ -198,11 +202,10 @@ impl Batch {
         }
     }
 
-    fn adopt(&self, daemon: &Rc<Daemon>, uid: u32, user: &str, key: &AttemptKey) {
+    fn adopt(&self, daemon: &Rc<Daemon>, uid: u32, user: &str, key: &AttemptKey, queue: QueueName) {
         if self.hosted.borrow().contains_key(key) {
             return;
         }
-        let queue = QueueName::from("wait");
         let (has_lease, started_us) = (false, None);
         let hosted =
             Hosted { key: key.clone(), uid, user: user.to_owned(), queue: queue.clone(), started_us, has_lease };

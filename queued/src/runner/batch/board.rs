@@ -12,26 +12,31 @@ use crate::runner::shared::Shared;
 
 /// All such words.
 pub struct Board {
-    words: Mutex<HashMap<AttemptKey, AttemptWord>>,
+    notes: Mutex<HashMap<AttemptKey, Note>>,
     since_boot_ms: u64,
+}
+
+struct Note {
+    queue: String,
+    word: AttemptWord,
 }
 
 impl Board {
     /// The runner begins.
     pub fn begin() -> Self {
-        Self { words: Mutex::default(), since_boot_ms: sys::host::since_boot().as_millis() as u64 }
+        Self { notes: Mutex::default(), since_boot_ms: sys::host::since_boot().as_millis() as u64 }
     }
 
     /// What a new daemon would be told, and this one knows.
-    pub fn note(&self, key: &AttemptKey, word: AttemptWord) {
-        self.lock().insert(key.clone(), word);
+    pub fn note(&self, key: &AttemptKey, queue: &str, word: AttemptWord) {
+        self.lock().insert(key.clone(), Note { queue: queue.to_owned(), word });
     }
 
     /// Tells the daemon, and any that comes later.
-    pub fn tell(&self, shared: &Shared, key: &AttemptKey, word: AttemptWord) {
-        let mut words = self.lock();
+    pub fn tell(&self, shared: &Shared, key: &AttemptKey, queue: &str, word: AttemptWord) {
+        let mut notes = self.lock();
         shared.tell(&FromRunner::Attempt { key: key.clone(), word: word.clone() });
-        words.insert(key.clone(), word);
+        notes.insert(key.clone(), Note { queue: queue.to_owned(), word });
     }
 
     /// Nothing is told of it again.
@@ -46,19 +51,20 @@ impl Board {
 
     /// Puts a new way to the daemon in force, with all there is to say as the first word on it.
     pub fn welcome(&self, shared: &Shared, daemon: UnixStream) {
-        let words = self.lock();
+        let notes = self.lock();
         shared.set_daemon(Some(daemon));
         shared.tell(&FromRunner::Hello {
             public_key: shared.key.public_key(),
             sessions: shared.held(),
-            attempts: words.iter().map(|(key, word)| (key.clone(), word.clone())).collect(),
+            attempts: notes.iter().map(|(key, note)| (key.clone(), note.word.clone())).collect(),
+            queues: notes.iter().map(|(key, note)| (key.clone(), note.queue.clone())).collect(),
             since_boot_ms: self.since_boot_ms,
             past: shared.tell_past(),
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<AttemptKey, AttemptWord>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AttemptKey, Note>> {
         // Each change is a single call; whoever panicked left nothing half done.
-        self.words.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -228,7 +228,7 @@ impl Attempts {
                 if self.shared.suspended(&attempt.queue).is_some() {
                     suspend(attempt, &self.shared);
                 }
-                self.shared.board.tell(&self.shared, &attempt.key, AttemptWord::Started { pid });
+                self.shared.board.tell(&self.shared, &attempt.key, &attempt.queue, AttemptWord::Started { pid });
                 return true;
             }
             Some(FromLeader::StartFailed { stage, errno }) => {
@@ -385,7 +385,7 @@ impl Attempts {
             if let AttemptWord::Ended { end, .. } = &mut word {
                 end.incomplete = fault;
             }
-            self.shared.board.tell(&self.shared, &attempt.key, word);
+            self.shared.board.tell(&self.shared, &attempt.key, &attempt.queue, word);
         }
     }
 
@@ -452,7 +452,7 @@ fn start(attempt: &mut Attempt, shared: &Shared) -> io::Result<()> {
             // Only a regular file has anything to empty.
             let _ = file.set_len(0);
         }
-        shared.board.note(&attempt.key, AttemptWord::Released);
+        shared.board.note(&attempt.key, &attempt.queue, AttemptWord::Released);
         if let Some(leader) = &attempt.leader {
             if let Some(left_ms) = ready.lease_ms {
                 leader.tell(&lease(left_ms), &[]);

@@ -36,7 +36,6 @@ impl Attempts {
         let jobs = &self.shared.options.jobs;
         let place = Place::of(jobs, &key).map_err(|error| failed(error.to_string()))?;
         let trust = self.shared.trust().map_err(|error| failed(format!("{error:#}")))?;
-        let queue = job.queue.clone();
         let Checked { mut job, mut batch, verified, program } =
             self.checker.check(job, warrant, bin.as_ref(), &trust)?;
         let missing = |what: &str, error: io::Error| failed(format!("the job's {what} is not here: {error}"));
@@ -50,6 +49,7 @@ impl Attempts {
             io::ErrorKind::AlreadyExists => was_released(),
             _ => failed(format!("cannot make {}: {error}", place.fresh().display())),
         })?;
+        let queue = job.queue.clone();
         let host = self.shared.host_name();
         let made = files::open_outputs(&place, &job, &batch, &key, &host).and_then(|outputs| {
             let [stdout, stderr] = outputs.paths(&place);
