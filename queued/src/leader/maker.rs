@@ -8,8 +8,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use sys::process::Fork;
 
+use super::directories::Directories;
+
 /// Forks a leader for every descriptor that comes over `runner`, until the runner has gone.
 pub fn run(runner: OwnedFd) -> io::Result<()> {
+    let directories = Directories::given()?;
     sys::process::set_name("queue-leaders");
     sys::memory::few_arenas();
     // Leaders end unseen here: whoever needs to know holds a connection to them.
@@ -29,7 +32,7 @@ pub fn run(runner: OwnedFd) -> io::Result<()> {
         // A failed fork closes the connection, which tells the runner.
         if let Ok(Fork::Child) = sys::process::fork() {
             drop(runner);
-            super::supervise::lead(connection);
+            super::supervise::lead(connection, &directories);
         }
     }
 }

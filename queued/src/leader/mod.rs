@@ -10,6 +10,7 @@
 
 pub mod assignment;
 mod custody;
+pub mod directories;
 mod job;
 pub mod maker;
 pub mod message;

@@ -13,20 +13,21 @@ use sys::signal::Signals;
 
 use super::Assignment;
 use super::custody::Custody;
+use super::directories::Directories;
 use super::job::Surroundings;
 use super::message::{self, Attachment, Ended, FromLeader, Slot, ToLeader};
 use super::name;
 use super::suspension::Suspension;
 
 /// Runs one leader over its connection to the runner; never returns.
-pub fn lead(connection: OwnedFd) -> ! {
+pub fn lead(connection: OwnedFd, directories: &Directories) -> ! {
     // A leader that cannot go on has nobody to tell but the runner, which sees it leave.
-    let _ = serve(connection);
+    let _ = serve(connection, directories);
     std::process::exit(0);
 }
 
 /// Leads a session, or one batch job after the other: to fork a leader for each costs more than a short job.
-fn serve(mut runner: OwnedFd) -> io::Result<()> {
+fn serve(mut runner: OwnedFd, directories: &Directories) -> io::Result<()> {
     sys::process::new_session()?;
     sys::process::become_subreaper()?;
     for number in IGNORED {
@@ -35,7 +36,7 @@ fn serve(mut runner: OwnedFd) -> io::Result<()> {
     sys::signal::default(nix::libc::SIGCHLD)?;
     let mut signals = Signals::block(&[nix::libc::SIGCHLD])?;
     while let Some(leader) = Leader::prepare(runner, signals)?
-        && let Some(freed) = leader.run()?
+        && let Some(freed) = leader.run(directories)?
     {
         (runner, signals) = freed;
     }
@@ -76,7 +77,7 @@ enum Phase {
         pid: i32,
         ended: Ended,
     },
-    /// Without `until` the report is kept for ever.
+    /// Without `until` the report is kept as long as somebody may come for it.
     Ended {
         pid: i32,
         report: FromLeader,
@@ -126,7 +127,8 @@ impl Leader {
     }
 
     /// Leads the job to its end. What another one may be led with, after a batch job: nothing of it is left then.
-    fn run(mut self) -> io::Result<Option<(OwnedFd, Signals)>> {
+    fn run(mut self, directories: &Directories) -> io::Result<Option<(OwnedFd, Signals)>> {
+        let mut look = Instant::now();
         loop {
             match &self.phase {
                 Phase::Done if self.custody.is_some() => return Ok(self.runner.map(|runner| (runner, self.signals))),
@@ -135,6 +137,13 @@ impl Leader {
                 // Nobody came for the end of the job in all this time.
                 Phase::Ended { until: Some(until), .. } if self.runner.is_none() && *until <= Instant::now() => {
                     return Ok(None);
+                }
+                // Nobody ever will: what could hear of it was deleted.
+                Phase::Ended { until: None, .. } if self.runner.is_none() && look + BETWEEN_LOOKS <= Instant::now() => {
+                    look = Instant::now();
+                    if directories.are_gone() {
+                        return Ok(None);
+                    }
                 }
                 // Unreleased and without a runner nothing has run, and nobody can release it.
                 Phase::Waiting { .. } if self.runner.is_none() => return Ok(None),
@@ -160,6 +169,8 @@ impl Leader {
     fn wait(&self) -> io::Result<(bool, bool, bool)> {
         let timeout = match self.phase {
             Phase::Ended { .. } if self.runner.is_some() => PollTimeout::NONE,
+            // Time asleep is not counted, and more often is not needed.
+            Phase::Ended { until: None, .. } => PollTimeout::try_from(BETWEEN_LOOKS).unwrap_or(PollTimeout::MAX),
             Phase::Waiting { until: Some(until) } | Phase::Ended { until: Some(until), .. } => {
                 let left = until.saturating_duration_since(Instant::now()).as_millis() + 1;
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -478,6 +489,9 @@ const IGNORED: [i32; 8] = [
 
 /// How long the end of a job waits for a runner to tell it to.
 const KEEP_END: Duration = Duration::from_secs(3600);
+
+/// From one look whether anybody can still come for the end of a batch job to the next.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 
 /// A reservation that nobody released for so long is void.
 const UNRELEASED: Duration = Duration::from_secs(5);

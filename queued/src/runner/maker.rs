@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use wire::job::Descriptor;
 
 use super::leader_link::LeaderLink;
 use crate::leader;
+use crate::leader::directories;
 use crate::leader::message::{self, FromLeader, ToLeader};
 
 /// The running leader maker. It ends when this is dropped.
@@ -43,16 +45,17 @@ impl Opening {
 }
 
 impl Maker {
-    /// Starts the maker. Call it first: it should inherit nothing.
-    pub fn start() -> io::Result<Self> {
+    /// Starts the maker. Call it first: it should inherit nothing. When both the daemon's state directory and that of
+    /// its sockets are gone, leaders whose job has ended wait for nobody any more.
+    pub fn start(state: &Path, runtime: &Path) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         Command::new("/proc/self/exe")
             .arg0("queued")
             .args(["--role", "leaders"])
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(Stdio::from(directories::hold(state)?))
+            .stderr(Stdio::from(directories::hold(runtime)?))
             .spawn()?;
         Ok(Self { connection: Mutex::new(ours), spares: Mutex::default() })
     }

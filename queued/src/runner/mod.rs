@@ -37,7 +37,7 @@ mod viewers;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a session with a terminal is kept in system mode when its client has gone. In personal mode
@@ -75,8 +75,10 @@ pub fn usual_jobs() -> Option<PathBuf> {
 /// # Errors
 /// What kept it from starting.
 pub fn run(options: Options) -> anyhow::Result<()> {
-    let input = std::io::stdin().as_fd().try_clone_to_owned()?;
-    let maker = maker::Maker::start()?;
+    let listener = UnixListener::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    let address = listener.local_addr()?;
+    let parent = |path: Option<&Path>| path.and_then(Path::parent).unwrap_or(Path::new("/")).to_owned();
+    let maker = maker::Maker::start(&parent(Some(&options.authority)), &parent(address.as_pathname()))?;
     sys::process::set_name("queue-runner");
     // It holds descriptors for each job; the leaders, which jobs inherit from, keep the limit they had.
     let _ = sys::limits::set_soft_limit("nofile", None);
@@ -87,7 +89,6 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     for number in [nix::libc::SIGHUP, nix::libc::SIGINT, nix::libc::SIGQUIT, nix::libc::SIGPIPE] {
         sys::signal::ignore(number)?;
     }
-    let listener = UnixListener::from(input);
     service::Service::new(options, listener, maker)?.run()
 }
 

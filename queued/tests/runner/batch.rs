@@ -462,3 +462,26 @@ fn what_cannot_run_is_refused_and_leaves_nothing() {
     let place = directory(&host, &key(1));
     assert!(!place.exists() && !place.with_extension("1.new").exists() && host.leaders().is_empty());
 }
+
+/// Leaders of homes that were deleted stayed for ever: they had the end of a job to tell, and nobody could come for it.
+#[test]
+fn a_leader_whose_host_was_deleted_waits_for_nobody_any_more() {
+    let hosts = ["batch-deleted", "batch-kept"].map(Host::new);
+    let [deleted, kept] = hosts.map(|mut host| {
+        let go = host.path("go");
+        let script = job(&host, &format!("until test -e {}; do sleep 0.01; done", go.display()));
+        let pid = started(&mut host, script, &key(1));
+        host.kill_runner();
+        fs::write(go, "").expect("ours");
+        until(|| !PathBuf::from(format!("/proc/{pid}")).exists(), "the job ends");
+        host
+    });
+    assert_eq!((deleted.leaders().len(), kept.leaders().len()), (1, 1));
+    fs::remove_dir_all(deleted.path("")).expect("ours");
+    let deadline = Instant::now() + Duration::from_secs(80);
+    while !deleted.leaders().is_empty() {
+        assert!(Instant::now() < deadline, "it still waits");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(kept.leaders().len(), 1, "the end of its job can still be told");
+}
