@@ -12,6 +12,8 @@
 //! | `loadsched`, at or above | yes | no |
 //! | `minfree`, less is free | yes | no |
 
+use super::reports::figures::size;
+
 /// What a profile demands; loads are those of the whole host.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Gates {
@@ -189,15 +191,6 @@ fn lacks_room(gates: &Gates, facts: &Facts) -> Option<String> {
         Ok(free) => Some(format!("waits for {} free on {path} (now {})", size(*least), size(*free))),
         Err(why) => Some(format!("cannot tell how much is free on {path}: {why}")),
     })
-}
-
-fn size(bytes: u64) -> String {
-    let scaled = |unit: u32| bytes as f64 / f64::from(1 << unit);
-    match bytes {
-        0..1_048_576 => format!("{} KiB", bytes >> 10),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", scaled(20)),
-        _ => format!("{:.1} GiB", scaled(30)),
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use wire::news::{HostState, OwnRank, QueueState};
 
 use super::Daemon;
 use super::load::Load;
+use super::queues::supervisor;
 use super::runner_link::Word;
 use super::runners;
 use crate::core::admission::{Action, Admission, Ask, Event, IfFull, Key, QueueRule, Slot};
@@ -233,11 +234,15 @@ impl Hosting {
             }
             runners::Event::Said(Word::Released(session)) => {
                 if let Some(key) = self.key_of(&session, uid) {
+                    self.watch(daemon, &session, &supervisor::Event::Start { waited_us: None });
                     self.feed(daemon, Event::Started { key });
                 }
             }
             runners::Event::Said(Word::Ended(session, busy, past)) => {
                 if let Some(key) = self.key_of(&session, uid) {
+                    if let Some(told) = &past {
+                        self.watch(daemon, &session, &supervisor::Event::End { end: told.1.end.as_ref() });
+                    }
                     self.ended(daemon, &session, key, busy, past.map(|told| told.1));
                 } else if let Some((held, past)) = past.map(|told| *told) {
                     // It ended while this daemon and the runner met.
@@ -245,6 +250,14 @@ impl Hosting {
                 }
             }
             runners::Event::Gone => self.runner_gone(daemon, uid),
+        }
+    }
+
+    /// Whoever watches over a session's queue is told.
+    fn watch(&self, daemon: &Rc<Daemon>, session: &str, event: &supervisor::Event<'_>) {
+        if let Some(Given { key, uid, queue }) = self.sessions.borrow().keys.get(session) {
+            let (job, user) = (format!("{}@{}", key.id.0, key.home), daemon.user_of(*uid));
+            daemon.queues.job_did(daemon, queue.as_str(), &job, &user, event);
         }
     }
 

@@ -14,3 +14,4 @@ mod login;
 mod orders;
 mod profiles;
 mod queue;
+mod supervisor;

@@ -20,6 +20,7 @@ use crate::core::admission::{Event as Admitted, Key, Slot};
 use crate::core::dispatch;
 use crate::core::names::{self, HostName, QueueName, UserName};
 use crate::daemon::Daemon;
+use crate::daemon::queues::supervisor;
 use crate::link::{AttemptKey, AttemptWord, Gone, PrepareAttempt, ToRunner};
 
 /// An attempt on this host.
@@ -37,6 +38,32 @@ pub struct Hosted {
     started_us: Option<i64>,
     /// Whether it holds a lease.
     pub has_lease: bool,
+    /// When the job was submitted, microseconds since 1970; none: nobody here knows any more.
+    submitted_us: Option<i64>,
+}
+
+impl Hosted {
+    /// As a job of any home is named.
+    fn name(&self) -> String {
+        format!("{}@{}", self.key.job_id, self.key.home)
+    }
+
+    /// Whoever watches over its queue is told.
+    fn has_started(&self, daemon: &Rc<Daemon>) {
+        let waited_us = self.submitted_us.and_then(|since| u64::try_from(now_us() - since).ok());
+        let event = supervisor::Event::Start { waited_us };
+        daemon.queues.job_did(daemon, self.queue.as_str(), &self.name(), &self.user, &event);
+    }
+
+    fn has_ended(&self, daemon: &Rc<Daemon>, word: &AttemptWord) {
+        let end = match word {
+            AttemptWord::Ended { end, .. } => Some(end),
+            AttemptWord::Gone(_) => None,
+            AttemptWord::NotStarted(_) | AttemptWord::Released | AttemptWord::Started { .. } => return,
+        };
+        let event = supervisor::Event::End { end };
+        daemon.queues.job_did(daemon, self.queue.as_str(), &self.name(), &self.user, &event);
+    }
 }
 
 impl Batch {
@@ -72,7 +99,9 @@ impl Batch {
         match prepared.await {
             Ok(()) => {
                 let has_lease = terms.lease_ms.is_some();
-                let hosted = Hosted { key: attempt, uid, user: request.user, queue, started_us: None, has_lease };
+                let submitted_us = Some(terms.submitted_us);
+                let hosted =
+                    Hosted { key: attempt, uid, user: request.user, queue, started_us: None, has_lease, submitted_us };
                 self.prepared.borrow_mut().insert(key, hosted);
                 ReservationAnswer::Reserved { session: String::new(), rank, spool: Some(self.store.id().to_string()) }
             }
@@ -206,9 +235,16 @@ impl Batch {
         if self.hosted.borrow().contains_key(key) {
             return;
         }
-        let (has_lease, started_us) = (false, None);
-        let hosted =
-            Hosted { key: key.clone(), uid, user: user.to_owned(), queue: queue.clone(), started_us, has_lease };
+        let (has_lease, started_us, submitted_us) = (false, None, None);
+        let hosted = Hosted {
+            key: key.clone(),
+            uid,
+            user: user.to_owned(),
+            queue: queue.clone(),
+            started_us,
+            has_lease,
+            submitted_us,
+        };
         self.hosted.borrow_mut().insert(key.clone(), hosted);
         // The daemon before renewed its lease, if it has one.
         self.keep_lease(daemon, key.clone(), true);
@@ -230,6 +266,9 @@ impl Batch {
             AttemptWord::NotStarted(_) | AttemptWord::Ended { .. } | AttemptWord::Gone(_) => {}
         }
         let hosted = self.hosted.borrow_mut().remove(&key);
+        if let Some(hosted) = &hosted {
+            hosted.has_ended(daemon, &word);
+        }
         // The slot is free now; nobody waits for the disk to use it.
         let busy = match &word {
             AttemptWord::Ended { end, .. } => busy(end),
@@ -258,6 +297,7 @@ impl Batch {
     fn note_start(&self, daemon: &Rc<Daemon>, key: &AttemptKey) {
         if let Some(hosted) = self.hosted.borrow_mut().get_mut(key) {
             hosted.started_us = Some(now_us());
+            hosted.has_started(daemon);
         }
         if self.writes_starts.replace(true) {
             return;

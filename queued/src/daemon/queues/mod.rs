@@ -8,6 +8,7 @@ mod files;
 mod measure;
 mod orders;
 mod queue;
+pub mod supervisor;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ pub struct Queues {
     rules: RefCell<Vec<QueueRule>>,
     /// What runners were told last: the queues that are suspended, and why.
     suspended: RefCell<BTreeMap<String, String>>,
+    supervisors: supervisor::Supervisors,
 }
 
 #[derive(Default)]
@@ -64,6 +66,7 @@ impl Queues {
             looked: Cell::new(None),
             rules: RefCell::default(),
             suspended: RefCell::default(),
+            supervisors: supervisor::Supervisors::default(),
         })
     }
 
@@ -110,7 +113,7 @@ impl Queues {
     pub fn judge(&self, daemon: &Rc<Daemon>) {
         let (runnable, load1) = daemon.hosting.load(daemon);
         let now = Zoned::now().with_time_zone(TimeZone::system());
-        let (mut rules, mut suspended) = (Vec::new(), BTreeMap::new());
+        let (mut rules, mut suspended, mut news) = (Vec::new(), BTreeMap::new(), Vec::new());
         {
             let mut known = self.known.borrow_mut();
             for (name, queue) in &mut known.queues {
@@ -123,7 +126,9 @@ impl Queues {
                     program: queue.measured.said.clone(),
                     order: self.orders.of(name),
                 };
-                queue.judge(&facts);
+                news.extend(
+                    queue.judge(&facts).map(|what| (name.clone(), queue.effective.supervisor.value.clone(), what)),
+                );
             }
             rules.extend(known.queues.values().map(Queue::rule));
             let names = known.queues.keys().map(|name| (name.clone(), name.clone())).chain(aliases(&known));
@@ -132,6 +137,9 @@ impl Queues {
                     suspended.insert(name, words.clone());
                 }
             }
+        }
+        for (queue, supervisor, what) in news {
+            self.queue_did(daemon, &queue, supervisor.as_ref(), &what);
         }
         let is_new = *self.rules.borrow() != rules;
         if is_new {

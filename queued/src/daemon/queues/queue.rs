@@ -131,13 +131,22 @@ impl Queue {
         self.stamp.is_some() || !self.faults.is_empty()
     }
 
-    /// Judges its gates.
-    pub fn judge(&mut self, facts: &Facts) {
+    /// Judges its gates; what is new for whoever watches over it.
+    pub fn judge(&mut self, facts: &Facts) -> Option<String> {
         let mut verdict = gates::judge(&self.gates, facts, self.verdict.by_load);
         if let Some(words) = self.missing.as_ref().filter(|words| !words.is_empty()) {
             verdict.shut = Some(words.clone());
         }
-        self.verdict = verdict;
+        let before = std::mem::replace(&mut self.verdict, verdict);
+        let Verdict { shut, suspended, .. } = &self.verdict;
+        // Other words for what is so already, such as another load, are no news.
+        match (&before.suspended, suspended, &before.shut, shut) {
+            (None, Some(words), ..) => Some(format!("SUSPEND {words}")),
+            (Some(_), None, ..) => Some("RESUME".to_owned()),
+            (_, _, None, Some(words)) => Some(format!("SHUT {words}")),
+            (_, _, Some(_), None) => Some("OPEN".to_owned()),
+            _ => None,
+        }
     }
 
     /// What admission is told.
