@@ -37,7 +37,7 @@ fn ids(reader: &SqliteReader) -> Vec<u64> {
 
 fn ended(reader: &SqliteReader) -> Vec<Ended> {
     let (mut all, mut after) = (Vec::new(), 0);
-    while let Some((some, next)) = reader.ended(after, 2, i64::MAX).expect("a store") {
+    while let Some((some, next)) = reader.ended(after, 2, |_, _| true).expect("a store") {
         all.extend(some);
         after = next;
     }
@@ -49,7 +49,11 @@ fn what_has_ended_and_was_reported_is_forgotten_and_nothing_else() {
     let mut place = some_ended();
     let old = ended(&place.reader);
     assert_eq!(old.iter().map(|one| one.job.number()).collect::<Vec<_>>(), [1, 4, 5]);
-    assert_eq!(place.reader.ended(0, 100, NOW).expect("a store"), Some((vec![], 5)), "none ended before that");
+    assert_eq!(
+        place.reader.ended(0, 100, |_, at| at < NOW).expect("a store"),
+        Some((vec![], 5)),
+        "none ended before that"
+    );
     // Job 4 is started again before its turn comes: it is not the one that was seen any more.
     place.step(4, Event::Resubmitted);
     match place.apply(Change::Forget(old)) {
@@ -258,9 +262,12 @@ fn a_job_that_ended_an_hour_ago_is_older_than_half_an_hour() {
         place.apply(Change::Step(StepChange::new(job(id), Event::CancelAsked, at)));
         place.apply(Change::Reported { job: job(id), outcome: "not wanted".into() });
     }
-    let (old, next) = place.reader.ended(0, 10, NOW - HOUR / 2).expect("a store").expect("jobs");
+    let (old, next) = place.reader.ended(0, 10, |_, at| at < NOW - HOUR / 2).expect("a store").expect("jobs");
     assert_eq!((old.len(), old[0].job, next), (1, job(1), 2));
-    assert_eq!(place.reader.ended(next, 10, NOW).expect("a store"), None);
+    assert_eq!(place.reader.ended(next, 10, |_, at| at < NOW).expect("a store"), None);
+    let of =
+        |queue: &'static str| place.reader.ended(0, 10, move |of, _| of == queue).expect("a store").expect("jobs").0;
+    assert_eq!((of("wait").len(), of("night").len()), (2, 0), "each queue may keep its own for another time");
     let id = place.spool.id();
     assert_eq!(place.reopened().spool.id(), id);
 }

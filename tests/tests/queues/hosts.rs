@@ -9,6 +9,10 @@ fn profile(cluster: &Cluster, host: &str, queue: &str, text: &str) {
     std::fs::create_dir_all(&directory).expect("ours");
     std::fs::write(directory.join("new"), text).expect("ours");
     std::fs::rename(directory.join("new"), directory.join("profile.toml")).expect("ours");
+    until(&format!("redfish knows that {host} has {queue}"), PATIENCE, || {
+        let row = cluster.row("redfish", host)?;
+        row.record.state.queues.iter().any(|state| state.queue == queue).then_some(())
+    });
 }
 
 /// What `redfish` says of a queue on `host`.
@@ -75,4 +79,19 @@ fn another_host_is_drained_from_here_and_jobs_go_elsewhere() {
     assert_eq!(cluster.spawn("redfish", &["queue", "wait", &only]).end_within(PATIENCE * 3).code(), Some(0));
     let show = cluster.queue("redfish", &["config", "show", "--effective", "bluefish", "wait"]).success().text();
     assert!(show.starts_with("# wait on bluefish: "), "{show}");
+}
+
+#[test]
+fn a_host_that_is_silent_for_too_long_is_given_up() {
+    let cluster = Cluster::up(2);
+    profile(&cluster, "redfish", "night", "give-up-after = \"2s\"\n");
+    profile(&cluster, "bluefish", "night", "");
+    let words = ["-r", "--mail", "none", "-d", "night", "-h", "bluefish", "--", "sleep", "1000"];
+    let id = cluster.queue("redfish", &words).success().text();
+    let state = || cluster.queue("redfish", &["list", "--parsable", "--fields", "state", &id]).text();
+    until("it runs", PATIENCE, || state().contains("running").then_some(()));
+    cluster.crash("bluefish");
+    until("it is given up", PATIENCE * 2, || state().contains("dead").then_some(()));
+    let show = cluster.queue("redfish", &["show", &id]).success().text();
+    assert!(show.contains("lost host"), "{show}");
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use spool::home::{Event, Place, Report, State};
+use spool::home::{Contact, Event, Place, Report, State};
 use spool::store::{Brief, Change, Outcome, Reader, StepChange};
 use spool::{Attempt, JobId, hosted};
 use wire::api::Refusal;
@@ -18,6 +18,7 @@ use crate::core::dispatch;
 use crate::core::names::{self, HostName};
 use crate::core::time::Millis;
 use crate::daemon::Daemon;
+use crate::profile::size::After;
 
 /// Attempts of which home does not know how they stand, and where they are.
 #[derive(Default)]
@@ -138,9 +139,18 @@ impl Batch {
                     self.doubt(brief.id(), &run.place);
                     Event::HostHeard { attempt }
                 }
+                (true, true) if is_given_up(daemon, &brief, run.contact) => Event::GivenUp,
                 _ => continue,
             };
-            drop(self.store.write(vec![Change::Step(StepChange::new(brief.id(), event, now_us()))]).await);
+            let gives_up = matches!(event, Event::GivenUp);
+            let written = self.store.write(vec![Change::Step(StepChange::new(brief.id(), event, now_us()))]).await;
+            if let (true, Ok([Outcome::Job { brief, changed: true }])) = (gives_up, written.as_deref()) {
+                tracing::warn!(
+                    job = brief.id().number(),
+                    "given up: its host was silent for longer than its queue waits"
+                );
+                self.has_changed(daemon, brief);
+            }
         }
     }
 
@@ -260,6 +270,16 @@ pub fn known_of(record: &hosted::Record) -> Option<Known> {
         Report::Gone => Known::Gone,
         Report::OtherSpool => Known::OtherSpool,
     })
+}
+
+/// Whether a silent host is waited for no longer, as `give-up-after` of the job's queue says.
+fn is_given_up(daemon: &Rc<Daemon>, brief: &Brief, contact: Contact) -> bool {
+    let (Contact::Silent { since_unix }, Some(effective)) = (contact, daemon.queues.effective(daemon, &brief.queue))
+    else {
+        return false;
+    };
+    let silent = Duration::from_secs(u64::try_from(daemon.unix_time() - since_unix).unwrap_or(0));
+    matches!(effective.give_up_after.value, After::For(length) if silent >= length)
 }
 
 /// How often silence, leases and doubts are looked at.

@@ -86,11 +86,12 @@ impl Batch {
         loop {
             tokio::time::sleep(pause).await;
             let keep = daemon.settings.borrow().keep;
-            pause = pause_before_next(keep);
+            let queues = daemon.queues.keep();
+            let all = queues.values().copied().chain(keep).collect::<Vec<_>>();
+            pause = all.iter().map(|keep| pause_before_next(Some(*keep))).min().unwrap_or(LONGEST_PAUSE);
             let done = async {
-                if let Some(Keep::For(length)) = keep {
-                    let before_us = now_us().saturating_sub(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
-                    self.expire(daemon, before_us).await?;
+                if all.iter().any(|keep| matches!(keep, Keep::For(_))) {
+                    self.expire(daemon, keep, queues).await?;
                 }
                 self.sweep().await?;
                 self.remove_unneeded(daemon).await
@@ -101,10 +102,27 @@ impl Batch {
         }
     }
 
-    /// Forgets what ended before this time.
-    async fn expire(&self, daemon: &Rc<Daemon>, before_us: i64) -> Result<(), SpoolError> {
+    /// Forgets what ended long enough ago: jobs as their queues say, sessions as the host does.
+    async fn expire(
+        &self,
+        daemon: &Rc<Daemon>,
+        usual: Option<Keep>,
+        queues: BTreeMap<String, Keep>,
+    ) -> Result<(), SpoolError> {
+        let now_us = now_us();
+        let before = move |keep: Option<Keep>| match keep {
+            Some(Keep::For(length)) => now_us.saturating_sub(i64::try_from(length.as_micros()).unwrap_or(i64::MAX)),
+            Some(Keep::Forever) | None => i64::MIN,
+        };
+        let queues =
+            Rc::new(queues.into_iter().map(|(queue, keep)| (queue, before(Some(keep)))).collect::<BTreeMap<_, _>>());
         let mut after = 0;
-        while let Some((old, next)) = self.store.ask_long(move |reader| reader.ended(after, LOOK, before_us)).await? {
+        loop {
+            let queues = BTreeMap::clone(&queues);
+            let is_old = move |queue: &str, ended_us| ended_us < queues.get(queue).copied().unwrap_or(before(usual));
+            let Some((old, next)) = self.store.ask_long(move |reader| reader.ended(after, LOOK, is_old)).await? else {
+                break;
+            };
             after = next;
             for some in old.chunks(PORTION) {
                 self.forget(daemon, some.to_vec(), true).await?;
@@ -112,7 +130,7 @@ impl Batch {
             }
             tokio::time::sleep(LOOK_PAUSE).await;
         }
-        let mut after = 0;
+        let (mut after, before_us) = (0, before(usual));
         loop {
             let look = move |reader: &mut SqliteReader| reader.past_session_ids(after, PORTION as u32, before_us);
             let old = self.store.ask_long(look).await?;
@@ -201,7 +219,7 @@ impl Batch {
         let mut after = 0;
         loop {
             let path = PathBuf::from(&rotation.path);
-            let page = move || SqliteReader::of_copy(&path)?.ended(after, ROTATED, i64::MAX);
+            let page = move || SqliteReader::of_copy(&path)?.ended(after, ROTATED, |_, _| true);
             let Some((jobs, next)) = apart(page).await? else { break };
             after = next;
             self.forget(daemon, jobs, rotation.prune).await?;

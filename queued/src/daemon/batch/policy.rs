@@ -34,7 +34,11 @@ impl Batch {
             }
         }
         for (queue, count) in counts {
-            let Some(effective) = daemon.queues.effective(daemon, queue) else {
+            let Some(effective) = daemon.queues.effective(daemon, queue).or_else(|| {
+                // It may have been made just now.
+                daemon.queues.look_now(daemon);
+                daemon.queues.effective(daemon, queue)
+            }) else {
                 must_be_known(daemon, queue)?;
                 continue;
             };

@@ -20,6 +20,7 @@ use jiff::Zoned;
 use jiff::tz::TimeZone;
 
 use crate::config::Places;
+use crate::config::keep::Keep;
 use crate::core::admission::{Event as Admitted, QueueRule};
 use crate::core::gates::{Facts, Hours};
 use crate::core::time::Millis;
@@ -188,6 +189,14 @@ impl Queues {
         let known = self.known.borrow();
         let queue = files::resolve(&known.entries, name).ok()?;
         known.queues.get(&queue).map(|queue| queue.effective.clone())
+    }
+
+    /// How long jobs that have ended stay in the spool, in queues that say so, by all their names.
+    pub fn keep(&self) -> BTreeMap<String, Keep> {
+        let known = self.known.borrow();
+        let of = |queue: &str| known.queues.get(queue).and_then(|queue| queue.effective.keep.value.0);
+        let names = known.queues.keys().map(|name| (name.clone(), name.clone())).chain(aliases(&known));
+        names.filter_map(|(name, queue)| Some((name, of(&queue)?))).collect()
     }
 
     /// Whether a user may use a queue in which this is in force.

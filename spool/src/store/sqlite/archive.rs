@@ -116,28 +116,35 @@ impl SqliteReader {
     }
 
     /// Jobs that have ended, above `after` by id, of at most `look` that are looked at; `None`: they are all behind.
-    /// `before_us`: only those that ended before it.
+    /// Only those of which `is_meant` says so: it is told the queue, and when the job ended, microseconds since 1970.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn ended(&self, after: u64, look: u32, before_us: i64) -> Result<Option<(Vec<Ended>, u64)>, SpoolError> {
+    pub fn ended(
+        &self,
+        after: u64,
+        look: u32,
+        is_meant: impl Fn(&str, i64) -> bool,
+    ) -> Result<Option<(Vec<Ended>, u64)>, SpoolError> {
         let last = "SELECT max(id) FROM (SELECT id FROM jobs WHERE id > ? ORDER BY id LIMIT ?)";
         let mut statement = self.connection.prepare_cached(last).map_err(failed)?;
         let last: Option<i64> =
             statement.query_row([after as i64, i64::from(look)], |row| row.get(0)).map_err(failed)?;
         let Some(last) = last else { return Ok(None) };
-        let sql = format!(
-            "SELECT id, attempt, ended_us FROM jobs WHERE id > ? AND id <= ? AND {ENDED} AND ended_us < ? ORDER BY id"
-        );
+        let sql =
+            format!("SELECT id, attempt, ended_us, queue FROM jobs WHERE id > ? AND id <= ? AND {ENDED} ORDER BY id");
         let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
         let rows = statement
-            .query_map([after as i64, last, before_us], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+            .query_map([after as i64, last], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, String>(3)?))
             })
             .map_err(failed)?;
         let mut found = Vec::new();
         for row in rows {
-            let (id, attempt, ended_us) = row.map_err(failed)?;
+            let (id, attempt, ended_us, queue) = row.map_err(failed)?;
+            if !is_meant(&queue, ended_us) {
+                continue;
+            }
             let job = JobId::new(id as u64).map_err(|error| SpoolError::Failed(error.to_string()))?;
             found.push(Ended { job, attempt: attempt as u64, ended_us });
         }
