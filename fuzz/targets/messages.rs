@@ -1,9 +1,10 @@
 //! JSON from clients, other hosts and runners; what was understood is said and understood again.
 #![no_main]
 
+mod both_ways;
+
+use both_ways::both_ways;
 use libfuzzer_sys::fuzz_target;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, json)) = input.split_first() else {
@@ -28,12 +29,3 @@ fuzz_target!(|input: &[u8]| {
         }
     }
 });
-
-fn both_ways<T: DeserializeOwned + Serialize>(json: &[u8]) {
-    let Ok(value) = serde_json::from_slice::<T>(json) else {
-        return;
-    };
-    let again = serde_json::to_vec(&value).expect("what was read can be written");
-    let value = serde_json::from_slice::<T>(&again).expect("what was written can be read");
-    assert_eq!(serde_json::to_vec(&value).expect("again"), again);
-}
