@@ -88,7 +88,7 @@ fn a_host_that_is_silent_for_too_long_is_given_up() {
     profile(&cluster, "bluefish", "night", "");
     let words = ["-r", "--mail", "none", "-d", "night", "-h", "bluefish", "--", "sleep", "1000"];
     let id = cluster.queue("redfish", &words).success().text();
-    let state = || cluster.queue("redfish", &["list", "--parsable", "--fields", "state", &id]).text();
+    let state = || cluster.queue("redfish", &["list", &id, "--fields", "id,state"]).text();
     until("it runs", PATIENCE, || state().contains("running").then_some(()));
     cluster.crash("bluefish");
     until("it is given up", PATIENCE * 2, || state().contains("dead").then_some(()));

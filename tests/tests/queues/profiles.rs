@@ -23,12 +23,15 @@ fn a_directory_with_a_profile_is_a_queue() {
     assert_eq!((row(&here, "night")["limit"].clone(), row(&here, "night")["waiting"].clone()), (1.into(), 1.into()));
     here.open("gate");
     assert_eq!(here.wait(&[first, second]), 0);
-    // It is not there any more: nothing runs in it, and it says so.
+    // It is not there any more: what waits in it waits on, and nothing more is taken.
+    let third = here.script(&["-d", "night", "--hold"], "true");
     fs::remove_dir_all(here.login.state(HOST).join("spool/night")).expect("ours");
     here.queue(&["queues"]).success();
-    let third = here.script(&["-d", "night"], "true");
+    here.queue(&["release", &third.to_string()]).success();
     let why = here.queue(&["why", &third.to_string()]).success().text();
     assert!(why.contains("no queue \"night\""), "{why}");
+    let words = "queue: no host has a queue \"night\"; known: now wait";
+    here.queue(&["-r", "-d", "night", "--", "true"]).fails(64, words);
     profile(&here, "night", "loadsched = \"none\"\n");
     assert_eq!(here.wait(&[third]), 0);
 }
