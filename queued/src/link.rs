@@ -67,6 +67,8 @@ pub enum ToRunner {
     },
     /// Queues whose jobs are suspended here, each with why, in words that follow its name; all others go on.
     Suspended(BTreeMap<String, String>),
+    /// These queues run nothing here any more: their jobs are asked to end, by TERM.
+    Terminate(Vec<String>),
     /// Send a signal to its process group.
     SignalAttempt {
         /// Which.

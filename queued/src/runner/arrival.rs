@@ -21,6 +21,8 @@ pub enum Arrival {
     Void,
     /// Which queues are suspended has changed.
     Suspended,
+    /// Its queue runs nothing here any more.
+    Terminate,
 }
 
 /// A connection to a client, either kind.

@@ -282,6 +282,10 @@ impl Service {
                 self.shared.set_suspended(queues.clone());
                 self.batch.give(Order::Said(message, None));
             }
+            ToRunner::Terminate(ref queues) => {
+                self.shared.terminate(queues);
+                self.batch.give(Order::Said(message, None));
+            }
             ToRunner::Listen => {
                 if let Some(descriptor) = descriptor {
                     let listener = UnixListener::from(descriptor);

@@ -306,6 +306,14 @@ impl Shared {
         }
     }
 
+    /// Every session in these queues is asked to end.
+    pub fn terminate(&self, queues: &[String]) {
+        let held = lock(&self.sessions).values().map(|handle| handle.held.clone()).collect::<Vec<_>>();
+        for held in held.into_iter().filter(|held| queues.contains(&held.queue)) {
+            let _ = self.bring(&held.session, Arrival::Terminate);
+        }
+    }
+
     /// Why the jobs of a queue are suspended, in words that follow its name; none: they are not.
     pub fn suspended(&self, queue: &str) -> Option<String> {
         lock(&self.suspended).get(queue).cloned()

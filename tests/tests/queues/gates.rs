@@ -88,10 +88,17 @@ fn a_program_of_the_queue_decides() {
 }
 
 #[test]
-fn exec_drain_and_off_start_nothing() {
+fn exec_drain_starts_nothing_and_off_ends_what_runs_too() {
     let here = Here::new();
+    profile(&here, "night", "loadsched = \"none\"\n");
+    let id = here.script(&["-d", "night"], "echo begun; exec sleep 1000");
+    until("it runs", PATIENCE, || (lines(&here, id) > 1).then_some(()));
+    let session = here.start(&["-n", "-d", "night", "--", "sh", "-c", "echo begun; exec sleep 1000"]);
+    session.until_it_says("begun");
     profile(&here, "night", "exec = \"drain\"\n");
     until_shut(&here, "night", "is draining here (exec = \"drain\")");
     profile(&here, "night", "exec = \"off\"\n");
     until_shut(&here, "night", "is off here (exec = \"off\")");
+    assert_eq!(here.until(id, "finished")["signal"], "TERM");
+    assert_eq!(session.end().signal(), Some(nix::libc::SIGTERM));
 }

@@ -115,6 +115,7 @@ impl Queues {
         let (runnable, load1) = daemon.hosting.load(daemon);
         let now = Zoned::now().with_time_zone(TimeZone::system());
         let (mut rules, mut suspended, mut news) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut off = Vec::new();
         {
             let mut known = self.known.borrow_mut();
             for (name, queue) in &mut known.queues {
@@ -127,11 +128,19 @@ impl Queues {
                     program: queue.measured.said.clone(),
                     order: self.orders.of(name),
                 };
+                let was_off = queue.verdict.ends;
                 news.extend(
                     queue.judge(&facts).map(|what| (name.clone(), queue.effective.supervisor.value.clone(), what)),
                 );
+                // Each job is asked once.
+                if queue.verdict.ends && !was_off {
+                    off.push(name.clone());
+                }
             }
             rules.extend(known.queues.values().map(Queue::rule));
+            let others = aliases(&known).filter(|(_, queue)| off.contains(queue)).map(|(alias, _)| alias);
+            let others = others.collect::<Vec<_>>();
+            off.extend(others);
             let names = known.queues.keys().map(|name| (name.clone(), name.clone())).chain(aliases(&known));
             for (name, target) in names {
                 if let Some(words) = known.queues.get(&target).and_then(|queue| queue.verdict.suspended.as_ref()) {
@@ -141,6 +150,9 @@ impl Queues {
         }
         for (queue, supervisor, what) in news {
             self.queue_did(daemon, &queue, supervisor.as_ref(), &what);
+        }
+        if !off.is_empty() {
+            tell_runners(daemon, || ToRunner::Terminate(off.clone()));
         }
         let is_new = *self.rules.borrow() != rules;
         if is_new {
@@ -152,10 +164,7 @@ impl Queues {
         let is_other = self.suspended.borrow().keys().ne(suspended.keys());
         *self.suspended.borrow_mut() = suspended.clone();
         if is_other {
-            for runner in daemon.runners.all() {
-                let message = ToRunner::Suspended(suspended.clone());
-                tokio::task::spawn_local(async move { drop(runner.tell(&message, &[]).await) });
-            }
+            tell_runners(daemon, || ToRunner::Suspended(suspended.clone()));
         }
     }
 
@@ -220,6 +229,13 @@ impl Queues {
 
     fn change<T: Default>(&self, name: &str, change: impl FnOnce(&mut Queue) -> T) -> T {
         self.known.borrow_mut().queues.get_mut(name).map(change).unwrap_or_default()
+    }
+}
+
+fn tell_runners(daemon: &Daemon, message: impl Fn() -> ToRunner) {
+    for runner in daemon.runners.all() {
+        let message = message();
+        tokio::task::spawn_local(async move { drop(runner.tell(&message, &[]).await) });
     }
 }
 

@@ -227,6 +227,7 @@ impl Session {
                 }
             }
             Arrival::Suspended => self.heed_queue(),
+            Arrival::Terminate => self.terminate(),
             Arrival::Local { stream, handed } => self.entrance.local(stream, handed),
             Arrival::Remote(stream) => {
                 if let Some(config) = self.shared.tls_config() {
@@ -389,6 +390,16 @@ impl Session {
             None => format!("queue \"{queue}\" lets its jobs go on"),
         };
         self.say(&Control::Notice(notice));
+    }
+
+    /// Asks the job to end because its queue runs nothing here any more.
+    fn terminate(&mut self) {
+        if let Phase::Running = self.phase {
+            self.say(&Control::Notice(format!("queue \"{}\" is off here: the job was asked to end", self.about.queue)));
+            self.order(&ToLeader::Signal(nix::libc::SIGTERM));
+            // A job that was stopped hears it when it goes on.
+            self.order(&ToLeader::Signal(nix::libc::SIGCONT));
+        }
     }
 
     fn ended(&mut self, last: Control, busy: f64) {

@@ -157,6 +157,13 @@ impl Attempts {
                     suspend(attempt, &self.shared);
                 }
             }
+            ToRunner::Terminate(queues) => {
+                let meant = self.attempts.values().filter(|attempt| attempt.is_released());
+                for leader in meant.filter(|one| queues.contains(&one.queue)).filter_map(|one| one.leader.as_ref()) {
+                    leader.tell(&ToLeader::Signal(nix::libc::SIGTERM), &[]);
+                    leader.tell(&ToLeader::Signal(nix::libc::SIGCONT), &[]);
+                }
+            }
             ToRunner::ReadOutput { request, key, stream, offset, follow } => {
                 let attempt = self.numbers.get(&key).and_then(|number| self.attempts.get_mut(number));
                 let ended = attempt.filter(|_| follow).and_then(Attempt::watch_end);
