@@ -95,3 +95,35 @@ fn a_host_that_is_silent_for_too_long_is_given_up() {
     let show = cluster.queue("redfish", &["show", &id]).success().text();
     assert!(show.contains("lost host"), "{show}");
 }
+
+#[test]
+fn a_restartable_job_starts_elsewhere_when_its_host_was_silent_for_lost_after() {
+    let cluster = Cluster::up(3);
+    for host in ["redfish", "bluefish", "onefish"] {
+        profile(&cluster, host, "night", "lost-after = \"25s\"\n");
+    }
+    let ledger = cluster.shared().join("ledger");
+    let script = format!("while :; do echo $(hostname) $(date +%s.%N) >>{}; sleep 0.1; done", ledger.display());
+    let words =
+        ["-r", "--mail", "none", "-d", "night", "-h", "bluefish,onefish", "--restartable", "--", "sh", "-c", &script];
+    cluster.queue("redfish", &["drain", "onefish"]).success();
+    let id = cluster.queue("redfish", &words).success().text();
+    let lines = || {
+        let text = std::fs::read_to_string(&ledger).unwrap_or_default();
+        let line =
+            |line: &str| Some((line.split_once(' ')?.0.to_owned(), line.split_once(' ')?.1.parse::<f64>().ok()?));
+        text.lines().filter_map(line).collect::<Vec<_>>()
+    };
+    until("it runs on bluefish", PATIENCE, || lines().iter().any(|(host, _)| host == "bluefish").then_some(()));
+    cluster.queue("redfish", &["undrain", "onefish"]).success();
+    cluster.cut("bluefish");
+    until("it runs on onefish", PATIENCE * 4, || lines().iter().any(|(host, _)| host == "onefish").then_some(()));
+    let all = lines();
+    let of = |name: &str| all.iter().filter(|(host, _)| host == name).map(|(_, at)| *at).collect::<Vec<_>>();
+    let (first, second) = (of("bluefish"), of("onefish"));
+    let last = first.iter().copied().fold(0.0, f64::max);
+    assert!(last < second[0], "never two at the same time: {last} and {}", second[0]);
+    cluster.heal("bluefish");
+    cluster.queue("redfish", &["cancel", &id]).success();
+    assert_eq!(of("bluefish").len(), first.len());
+}

@@ -219,8 +219,14 @@ impl Dispatcher {
 
     fn submitted(&mut self, now: Millis, submission: Submission, actions: &mut Vec<Action>) {
         let id = submission.id;
-        if self.jobs.contains_key(&id) || self.placed.contains_key(&id) {
+        if self.jobs.contains_key(&id) {
             return;
+        }
+        // Its home knows that the start before is over, such as that on a host that was silent for too long.
+        if let Some(placed) = self.placed.remove(&id) {
+            self.lanes.end(&placed.user);
+            let rule = self.hosts.rule(placed.host, placed.queue);
+            self.hosts.change(placed.host, |host| host.ended(now, None, rule, placed.queue));
         }
         if self.lanes.len() >= MOST_IN_LINE {
             actions.push(Action::Refuse { id, refusal: words::line_too_long(MOST_IN_LINE) });

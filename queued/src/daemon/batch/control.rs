@@ -103,9 +103,9 @@ impl Batch {
         let Some((job, attempt)) = numbers(&key) else { return LeaseAnswer { lease_ms: None } };
         let change = Change::Step(StepChange::new(job, Event::LeaseAsked { attempt }, now_us()));
         match self.store.write(vec![change]).await.as_deref() {
-            Ok([Outcome::Job { .. }]) => {
-                self.leases.borrow_mut().insert((job.number(), attempt.number()), daemon.now());
-                LeaseAnswer { lease_ms: Some(super::place::LEASE.as_millis() as u64) }
+            Ok([Outcome::Job { brief, .. }]) => {
+                let length = self.grant(daemon, brief, attempt);
+                LeaseAnswer { lease_ms: Some(length.as_millis() as u64) }
             }
             other => {
                 tracing::info!(job = job.number(), %host, ?other, "a lease is not granted");
@@ -113,41 +113,7 @@ impl Batch {
             }
         }
     }
-
-    /// Has the lease of an attempt renewed as long as it runs here. One that was adopted may have little left of
-    /// it, or none at all: its home says which.
-    pub fn keep_lease(&self, daemon: &Rc<Daemon>, key: AttemptKey, is_adopted: bool) {
-        let daemon = daemon.clone();
-        tokio::task::spawn_local(async move {
-            let (mut is_first, mut pause) = (is_adopted, if is_adopted { Duration::ZERO } else { RENEWAL });
-            loop {
-                tokio::time::sleep(pause).await;
-                let Some(uid) = daemon.batch.uid_of_attempt(&key) else { return };
-                let asked = daemon.now();
-                let request = LeaseRequest { job_id: key.job_id, attempt: key.attempt };
-                let answer = if key.home == daemon.host {
-                    Ok(daemon.batch.lease_asked(&daemon, &key.home, request).await)
-                } else {
-                    daemon.peers.ask::<LeaseAnswer>(&daemon, &key.home, "/v1/attempts/leases", &request, RENEWAL).await
-                };
-                pause = if answer.is_ok() { RENEWAL } else { AGAIN };
-                if let Ok(LeaseAnswer { lease_ms: Some(lease_ms) }) = answer {
-                    if std::mem::take(&mut is_first) {
-                        tracing::info!(job = key.job_id, "the lease of an adopted attempt goes on");
-                    }
-                    // It counts from when it was asked.
-                    let spent = daemon.now().since(asked).as_millis() as u64;
-                    let left_ms = lease_ms.saturating_sub(spent);
-                    daemon.batch.tell_runner(&daemon, uid, ToRunner::Lease { key: key.clone(), left_ms });
-                }
-            }
-        });
-    }
 }
 
-/// How often a lease is renewed; four times in its life.
-const RENEWAL: Duration = Duration::from_secs(60);
-/// A home that could not be asked is asked again after so long.
-const AGAIN: Duration = Duration::from_secs(5);
 /// How long a question about output may wait for some.
 const MOST_WAIT_MS: u64 = 20_000;

@@ -16,7 +16,6 @@ use wire::news::OwnRank;
 use super::{Batch, key_of, now_us};
 use crate::core::dispatch;
 use crate::core::names::{self, HostName};
-use crate::core::time::Millis;
 use crate::daemon::Daemon;
 use crate::profile::size::After;
 
@@ -40,6 +39,7 @@ impl Batch {
 
     /// After a start of the daemon: everything that is not settled is asked about.
     pub async fn settle(&self, daemon: &Rc<Daemon>) {
+        self.read_leases(daemon);
         let unsettled = match self.store.ask(|reader| reader.unsettled()) {
             Ok(unsettled) => unsettled,
             Err(error) => return tracing::error!("the jobs that run cannot be read: {error}"),
@@ -54,7 +54,7 @@ impl Batch {
                 }
                 if brief.record.starts() == spool::home::Starts::UntilEnd {
                     // A restarted home forgot what it granted: it may have been just now.
-                    self.leases.borrow_mut().insert((brief.id().number(), place.attempt.number()), daemon.now());
+                    self.granted_before(daemon, &brief, place.attempt);
                 }
             }
         }
@@ -149,20 +149,6 @@ impl Batch {
                     job = brief.id().number(),
                     "given up: its host was silent for longer than its queue waits"
                 );
-                self.has_changed(daemon, brief);
-            }
-        }
-    }
-
-    /// The next attempt of a restartable job comes only when the lease of the one before is over for certain.
-    async fn watch_leases(&self, daemon: &Rc<Daemon>) {
-        let now = daemon.now();
-        let over = |granted: &Millis| now.since(*granted) > super::place::LEASE + super::place::LEASE / 4;
-        let expired = self.leases.borrow_mut().extract_if(|_, granted| over(granted)).collect::<Vec<_>>();
-        for ((job, attempt), _) in expired {
-            let (Ok(job), Ok(attempt)) = (JobId::new(job), Attempt::new(attempt)) else { continue };
-            let change = Change::Step(StepChange::new(job, Event::LeaseExpired { attempt }, now_us()));
-            if let Ok([Outcome::Job { brief, changed: true }]) = self.store.write(vec![change]).await.as_deref() {
                 self.has_changed(daemon, brief);
             }
         }

@@ -12,6 +12,7 @@ mod doubts;
 mod follow;
 mod host;
 mod keeping;
+mod lease;
 mod line;
 mod lists;
 mod notices;
@@ -70,8 +71,8 @@ pub struct Batch {
     delivering: RefCell<HashSet<AttemptKey>>,
     /// A moment is waited for before starts are written down.
     writes_starts: Cell<bool>,
-    /// When the lease of each restartable attempt was granted last.
-    leases: RefCell<HashMap<(u64, u64), crate::core::time::Millis>>,
+    /// Leases of restartable attempts.
+    leases: RefCell<lease::Leases>,
 }
 
 impl Batch {

@@ -11,7 +11,7 @@ use wire::api::{Note, Refusal, ReservationAnswer, ReservationRequest};
 use wire::attempts::{AttemptAnswer, AttemptTerms, Want};
 
 use super::line::is_definite;
-use super::{Batch, now_us};
+use super::{Batch, lease, now_us};
 use crate::core::admission::{IfFull, Slot};
 use crate::core::dispatch::{Action, Event};
 use crate::core::names::{self, HostName};
@@ -57,7 +57,7 @@ impl Batch {
         deadline: crate::core::time::Millis,
     ) -> Event {
         let id = question.id;
-        let request = match self.reservation(question) {
+        let request = match self.reservation(daemon, question) {
             Ok(request) => request,
             Err(why) => {
                 // Its row is the dispatcher's only source; a job that was deleted is withdrawn too.
@@ -82,14 +82,14 @@ impl Batch {
         }
     }
 
-    fn reservation(&self, question: &Question) -> Result<ReservationRequest, String> {
+    fn reservation(&self, daemon: &Rc<Daemon>, question: &Question) -> Result<ReservationRequest, String> {
         let description = self.line.description(question.id.0).ok_or("it is not in line")?;
         let user = self.line.user(question.id.0).ok_or("it is not in line")?;
         let warrant = self.trees.borrow_mut().warrant(&self.store, &description).map_err(|error| error.to_string())?;
         let attempt = self.line.attempt(question.id.0).ok_or("it is not in line")?;
         let Description { job, wishes, submitted_us, .. } = (*description).clone();
         let restartable = job.batch.as_ref().is_some_and(|batch| batch.restartable);
-        let lease_ms = restartable.then_some(LEASE.as_millis() as u64);
+        let lease_ms = restartable.then(|| lease::length(daemon, &job.queue).as_millis() as u64);
         Ok(ReservationRequest {
             job_id: question.id.0,
             job,
@@ -139,7 +139,7 @@ impl Batch {
         self.line.leave(id);
         self.feed(daemon, brief.lane);
         if brief.record.starts() == spool::home::Starts::UntilEnd {
-            self.leases.borrow_mut().insert((id, attempt.number()), daemon.now());
+            self.grant(daemon, &brief, attempt);
         }
         if is_here {
             self.release(daemon, super::key_of(&daemon.host, job, &place), &user);
@@ -205,7 +205,7 @@ impl Batch {
             State::Finished { .. } | State::Dead(_) | State::Cancelled => {
                 self.line.forget(id);
                 self.waiters.ended(id);
-                self.leases.borrow_mut().retain(|(job, _), _| *job != id);
+                self.leases.borrow_mut().forget(id);
                 if brief.wants_notice() {
                     self.notices.look_at(id);
                 }
@@ -227,8 +227,6 @@ struct Question {
     if_full: IfFull,
 }
 
-/// How long a restartable job may run without a word of its home.
-pub const LEASE: Duration = Duration::from_secs(300);
 /// A host answers a start when it has written it down.
 const START: Duration = Duration::from_secs(5);
 /// A job that no host takes is tried again after so long.

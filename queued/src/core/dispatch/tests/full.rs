@@ -111,6 +111,25 @@ fn an_own_job_that_ends_makes_room() {
 }
 
 #[test]
+fn a_job_whose_host_was_given_up_is_placed_anew_and_its_place_there_is_free() {
+    let mut home = Home::knowing(&[HostNews { ..news("redfish", 1, 0.0) }]);
+    home.feed(Event::Submitted(queued(1)));
+    home.asks(1);
+    home.reserve(1, "redfish", 1.0);
+    home.places(1);
+    // Nobody ever tells that it has ended.
+    home.feed(Event::Submitted(queued(1)));
+    home.asks(1);
+    home.reserve(1, "redfish", 1.0);
+    home.places(1);
+    home.feed(Event::Ended { id: JobId(1), host: "redfish".into(), rank: Some(own_rank(1.0)) });
+    home.feed(Event::Submitted(queued(2)));
+    home.asks(2);
+    home.reserve(2, "redfish", 1.0);
+    home.places(2);
+}
+
+#[test]
 fn fail_is_refused_with_75_and_is_not_remembered() {
     let mut home = full_home();
     home.feed(Event::Submitted(Submission { on_full: OnFull::Fail, ..queued(1) }));
