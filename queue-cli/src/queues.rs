@@ -139,8 +139,11 @@ fn told(files: &[CheckedFile]) -> String {
     let mut text = String::new();
     for file in files {
         let path = printable(&file.path);
-        if file.faults.is_empty() {
+        if file.faults.is_empty() && file.idle.is_empty() {
             text.push_str(&format!("{path}: fine\n"));
+        }
+        for idle in &file.idle {
+            text.push_str(&format!("{path}:{}\n", printable(idle)));
         }
         for fault in &file.faults {
             text.push_str(&format!("{path}:{}\n", printable(&fault.to_string())));
@@ -252,7 +255,7 @@ over         0   -        0  another name of night
         };
         let files = [
             CheckedFile { path: "/s/now/profile.toml".into(), ..CheckedFile::default() },
-            CheckedFile { path: "p".into(), faults: vec![fault], in_force_since_us: None },
+            CheckedFile { path: "p".into(), faults: vec![fault], ..CheckedFile::default() },
         ];
         let expected = "\
 /s/now/profile.toml: fine

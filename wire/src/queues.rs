@@ -108,6 +108,8 @@ pub struct CheckedFile {
     pub path: String,
     /// What is wrong in it.
     pub faults: Vec<Fault>,
+    /// Directives that are understood and have no effect in this release, each with its line.
+    pub idle: Vec<String>,
     /// With faults, since when another version is in force, microseconds since 1970; none: there is none.
     pub in_force_since_us: Option<i64>,
 }

@@ -40,6 +40,13 @@ macro_rules! directives {
         }
 
         impl Said {
+            /// What it says something about, with the lines.
+            pub fn said(&self) -> Vec<(usize, &'static str)> {
+                let mut said = Vec::new();
+                $(said.extend(self.$field.as_ref().map(|(place, _)| (place.line, $name)));)*
+                said
+            }
+
             /// Takes a value; `None` when no directive has this name.
             pub fn take(&mut self, name: &str, value: &Value<'_>) -> Option<Result<(), Faults>> {
                 let result = match name {

@@ -117,6 +117,14 @@ pub fn parse(text: &str) -> Result<Profile, Vec<Fault>> {
 }
 
 impl Profile {
+    /// Directives that it says and that have no effect in this release, each with its line.
+    pub fn idle(&self) -> Vec<(usize, &'static str)> {
+        let tables = std::iter::once(&self.top).chain(self.hosts.iter().map(|table| &table.said));
+        let mut found: Vec<_> = tables.flat_map(Said::said).filter(|(_, name)| IDLE.contains(name)).collect();
+        found.sort_unstable();
+        found
+    }
+
     /// What holds on a host for a queue of this name.
     pub fn effective(&self, queue: &str, host: &HostFacts) -> Effective {
         let mut tables: Vec<(&Said, Option<&str>)> =
@@ -198,6 +206,28 @@ fn no_such(name: &str) -> String {
         None => format!("{shown}: no such directive"),
     }
 }
+
+/// Directives that are read and checked, and that nothing heeds yet: whoever says one of them is told.
+pub const IDLE: &[&str] = &[
+    "restart",
+    "restartmode",
+    "restartflag",
+    "checkpointmode",
+    "loadcheckpoint",
+    "home",
+    "maxglobal",
+    "counted-by",
+    "max-running-per-user",
+    "max-spool-per-user",
+    "order",
+    "ageing",
+    "linger",
+    "idle-limit",
+    "prolog",
+    "prolog-time-limit",
+    "epilog",
+    "epilog-time-limit",
+];
 
 /// The longest profile, in bytes.
 pub const LONGEST: usize = 256 * 1024;

@@ -228,13 +228,14 @@ impl Batch {
             [one] => HostChoice::Only(one.clone()),
             _ => HostChoice::Any,
         };
+        let of_queue = daemon.queues.effective(daemon, &brief.queue).map_or(0, |effective| effective.priority.value);
         let submission = Submission {
             id: JobId(id),
             user: UserName::from(brief.user.as_str()),
             queue: QueueName::from(brief.queue.as_str()),
             command: brief.command.clone(),
             directory: brief.directory.clone(),
-            priority: brief.priority,
+            priority: brief.priority.saturating_add(of_queue),
             choice,
             allowed: if hosts.len() > 1 { hosts } else { Vec::new() },
             excluded: self.line.refusals(id).into_iter().map(|(host, _)| host).collect(),

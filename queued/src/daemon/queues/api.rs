@@ -178,9 +178,11 @@ fn effective(daemon: &Rc<Daemon>, name: &str) -> Result<EffectiveAnswer, Refusal
 
 fn check(daemon: &Rc<Daemon>, request: &CheckRequest) -> CheckAnswer {
     if let Some(text) = &request.text {
-        let faults = profile::parse(text).map(drop).err().unwrap_or_default();
+        let parsed = profile::parse(text);
+        let idle = parsed.as_ref().map(|profile| idle(profile.idle())).unwrap_or_default();
+        let faults = parsed.map(drop).err().unwrap_or_default();
         let faults = faults.iter().map(|fault| told(fault, text)).collect();
-        return CheckAnswer { files: vec![CheckedFile { faults, ..CheckedFile::default() }] };
+        return CheckAnswer { files: vec![CheckedFile { faults, idle, ..CheckedFile::default() }] };
     }
     let queues = &daemon.queues;
     queues.look_now(daemon);
@@ -189,9 +191,14 @@ fn check(daemon: &Rc<Daemon>, request: &CheckRequest) -> CheckAnswer {
     let file = |(name, queue): (&String, &Queue)| CheckedFile {
         path: files::path(&queues.spool, name).display().to_string(),
         faults: queue.faults().iter().map(|fault| told(fault, queue.text())).collect(),
+        idle: idle(queue.idle().to_vec()),
         in_force_since_us: queue.read_us(),
     };
     CheckAnswer { files: with_file.map(file).collect() }
+}
+
+fn idle(found: Vec<(usize, &'static str)>) -> Vec<String> {
+    found.into_iter().map(|(line, name)| format!("{line}: {name} has no effect in this release")).collect()
 }
 
 fn told(fault: &profile::Fault, text: &str) -> Fault {

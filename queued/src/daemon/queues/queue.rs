@@ -23,6 +23,8 @@ pub struct Queue {
     read_us: Option<i64>,
     /// What is wrong with the version that was looked at last.
     faults: Vec<Fault>,
+    /// Directives of the profile in force that have no effect yet, with their lines.
+    idle: Vec<(usize, &'static str)>,
     /// Why there is no profile in force that should be.
     missing: Option<String>,
     /// What holds on this host.
@@ -44,6 +46,7 @@ impl Queue {
             text: String::new(),
             read_us: None,
             faults: Vec::new(),
+            idle: Vec::new(),
             missing: None,
             gates: gates_of(&effective),
             effective,
@@ -74,6 +77,14 @@ impl Queue {
                         self.stamp = stamp;
                         self.read_us = Some(now_us);
                         self.missing = None;
+                        self.idle = profile.idle();
+                        for (line, directive) in &self.idle {
+                            tracing::warn!(
+                                queue = self.name,
+                                "{}:{line}: {directive} has no effect in this release",
+                                path.display()
+                            );
+                        }
                         self.take(profile.effective(&self.name, host));
                     }
                     Err(faults) => {
@@ -87,6 +98,7 @@ impl Queue {
 
     fn has_no_file(&mut self, host: &HostFacts) {
         self.text.clear();
+        self.idle.clear();
         self.read_us = None;
         let is_always = files::ALWAYS.contains(&self.name.as_str());
         // "now" and "wait" need none.
@@ -114,6 +126,11 @@ impl Queue {
     /// What is wrong with its file.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
+    }
+
+    /// Directives that are in force and have no effect yet, with their lines.
+    pub fn idle(&self) -> &[(usize, &'static str)] {
+        &self.idle
     }
 
     /// The text in which those faults are.

@@ -58,3 +58,19 @@ fn entry_start(manual: &str, name: &str) -> usize {
     };
     entries.into_iter().find(is).unwrap_or_else(|| panic!("no entry {name}"))
 }
+
+#[test]
+fn the_manual_says_what_has_no_effect_yet() {
+    let section =
+        MANUAL.split("NOT IN THIS RELEASE").nth(1).and_then(|rest| rest.split(".SH").next()).unwrap_or_default();
+    let named = section.lines().filter_map(|line| line.strip_prefix(".BR ")?.split(' ').next());
+    let named = named.map(|name| name.replace("\\-", "-")).filter(|name| !name.starts_with('"')).collect::<Vec<_>>();
+    assert_eq!(named, crate::profile::IDLE);
+    assert!(crate::profile::IDLE.iter().all(|name| crate::profile::NAMES.contains(name)));
+}
+
+#[test]
+fn what_has_no_effect_is_told_with_its_line() {
+    let profile = crate::profile::parse("maxexec = 1\norder = \"fifo\"\n[host.x]\nprolog = \"/bin/true\"\n");
+    assert_eq!(profile.expect("well formed").idle(), [(2, "order"), (4, "prolog")]);
+}
