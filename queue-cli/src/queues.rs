@@ -177,6 +177,14 @@ fn ordered(answer: &OrderAnswer, order: Order, queue: Option<&str>) -> String {
         (Order::Drain, _) => format!("{place} is drained{was}: nothing is started any more; {jobs} may end\n"),
         (Order::Pause, 0) => format!("{place} is paused{was}: nothing is started any more, and nothing runs\n"),
         (Order::Pause, _) => format!("{place} is paused{was}: nothing is started any more; {jobs} suspended\n"),
+        (Order::Evacuate, _) => {
+            let open = match answer.open.unwrap_or(0) {
+                0 => "its spool has no open jobs".to_owned(),
+                1 => "1 job of its spool is still open".to_owned(),
+                open => format!("{open} jobs of its spool are still open"),
+            };
+            format!("{place} is evacuated{was}: {jobs} still there, restartable ones go elsewhere; {open}\n")
+        }
         (Order::Undrain | Order::Resume, _) if let Some(still) = &answer.still => {
             let undo = if still == "pause" { "resume" } else { "undrain" };
             let word = if still == "pause" { "paused" } else { "drained" };
@@ -268,7 +276,8 @@ p:4:13: loadsched = \"two\": a number is expected
 
     #[test]
     fn an_order_says_what_goes_on() {
-        let answer = |running, changed| OrderAnswer { host: "redfish".into(), running, changed, still: None };
+        let answer =
+            |running, changed| OrderAnswer { host: "redfish".into(), running, changed, open: None, still: None };
         let text = ordered(&answer(3, true), Order::Drain, Some("night"));
         assert_eq!(text, "queue night on redfish is drained: nothing is started any more; 3 jobs may end\n");
         let text = ordered(&answer(1, false), Order::Pause, None);

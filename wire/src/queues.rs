@@ -180,6 +180,9 @@ pub enum Order {
     Pause,
     /// A pause is over.
     Resume,
+    /// A drain of a whole host that also moves away what can be started elsewhere, and takes no more submissions. It is
+    /// over with the drain.
+    Evacuate,
 }
 
 /// Answer to [`OrderRequest`]: it is written down.
@@ -191,6 +194,9 @@ pub struct OrderAnswer {
     pub running: u32,
     /// Whether that changed anything.
     pub changed: bool,
+    /// Jobs of this host's spool that have not ended; said of an evacuation.
+    #[serde(default)]
+    pub open: Option<u64>,
     /// What is in force there now: `drain` or `pause`, also by the whole host's order.
     #[serde(default)]
     pub still: Option<String>,

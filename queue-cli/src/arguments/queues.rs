@@ -92,6 +92,7 @@ pub fn commands() -> Vec<Command> {
         plain(config),
         order("drain", "Start nothing more; what runs goes on"),
         order("undrain", "Take a drain back"),
+        order("evacuate", "Drain a host, move away what can be started elsewhere, and take no more jobs"),
         order("pause", "Start nothing more, and suspend what runs"),
         order("resume", "Take a pause back"),
     ]
@@ -107,6 +108,7 @@ pub fn read_command(name: &str, matches: &ArgMatches) -> Result<Option<QueueComm
         "config" => return read_config(matches).map(Some),
         "drain" => Order::Drain,
         "undrain" => Order::Undrain,
+        "evacuate" => Order::Evacuate,
         "pause" => Order::Pause,
         "resume" => Order::Resume,
         _ => return Ok(None),

@@ -19,7 +19,7 @@ pub fn command() -> Command {
              queue backup [PATH]\n       queue rotate [--prune] [PATH]\n       queue doctor [--json] [--verbose]\n       \
              queue sessions [--json] [--utc]\n       queue hosts [--json] [--utc]\n       \
              queue queues [--json] [HOST]\n       queue config check|show|import ...\n       \
-             queue drain|undrain|pause|resume [HOST] [QUEUE]\n       \
+             queue drain|undrain|pause|resume|evacuate [HOST] [QUEUE]\n       \
              queue cluster init [--listen ADDRESS[:PORT]]",
         )
         .after_help(EXAMPLES)

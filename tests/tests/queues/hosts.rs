@@ -127,3 +127,30 @@ fn a_restartable_job_starts_elsewhere_when_its_host_was_silent_for_lost_after() 
     cluster.queue("redfish", &["cancel", &id]).success();
     assert_eq!(of("bluefish").len(), first.len());
 }
+
+#[test]
+fn an_evacuated_host_gives_away_what_can_start_elsewhere_and_takes_nothing() {
+    let cluster = Cluster::up(3);
+    cluster.queue("redfish", &["drain", "onefish"]).success();
+    let submit = |host: &str, options: &[&str], script: &str| {
+        let words = [&["-r", "--mail", "none"], options, &["--", "sh", "-c", script]].concat();
+        cluster.queue(host, &words).success().text()
+    };
+    let moves = submit("redfish", &["-h", "bluefish,onefish", "--restartable"], "hostname; exec sleep 1000");
+    let stays = submit("redfish", &["-h", "bluefish"], "exec sleep 1000");
+    let state = |id: &str| cluster.queue("redfish", &["list", id, "--fields", "id,state,host"]).text();
+    for id in [&moves, &stays] {
+        until("it runs", PATIENCE, || Some(state(id)).filter(|state| state.contains("running")).map(|_| ()));
+    }
+    assert!(state(&moves).contains("bluefish"));
+    cluster.queue("redfish", &["undrain", "onefish"]).success();
+    let said = cluster.queue("redfish", &["evacuate", "bluefish"]).success().text();
+    assert!(said.starts_with("bluefish is evacuated: ") && said.ends_with("its spool has no open jobs"), "{said}");
+    until("it goes elsewhere", PATIENCE, || state(&moves).contains("onefish").then_some(()));
+    assert!(state(&stays).contains("running") && state(&stays).contains("bluefish"), "{}", state(&stays));
+    let words = "queue: bluefish is being evacuated and takes no more jobs; submit them on another host, or say: queue undrain bluefish";
+    cluster.queue("bluefish", &["-r", "--", "true"]).fails(75, words);
+    cluster.queue("redfish", &["undrain", "bluefish"]).success();
+    cluster.queue("bluefish", &["-r", "--", "true"]).success();
+    cluster.queue("redfish", &["cancel", &moves, &stays]).success();
+}

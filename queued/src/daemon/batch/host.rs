@@ -146,6 +146,15 @@ impl Batch {
         daemon.hosting.feed(daemon, Admitted::Started { key: admitted });
     }
 
+    /// Ends what can be started again elsewhere: each goes back to its home, which places it anew.
+    pub fn move_away(&self, daemon: &Rc<Daemon>) {
+        let restartable = self.hosted.borrow().values().filter(|hosted| hosted.has_lease).cloned().collect::<Vec<_>>();
+        for Hosted { key, uid, .. } in restartable {
+            tracing::info!(job = key.job_id, home = key.home, "it is moved away, since this host is evacuated");
+            self.tell_runner(daemon, uid, ToRunner::Stop { key, grace_ms: MOVING.as_millis() as u64 });
+        }
+    }
+
     /// Tells a user's runner something; one that has gone is asked for everything when it is back.
     pub fn tell_runner(&self, daemon: &Rc<Daemon>, uid: u32, message: ToRunner) {
         let Some(runner) = daemon.runners.connected(uid) else { return self.need_runner(daemon, uid) };
@@ -534,6 +543,8 @@ fn bin_of(daemon: &Rc<Daemon>, queue: &QueueName) -> Option<ByteString> {
     path.is_dir().then(|| ByteString::from(path.into_os_string()))
 }
 
+/// How long a job that is moved away has from TERM to KILL.
+const MOVING: Duration = Duration::from_secs(10);
 /// How long an end waits for room on the disk before it is tried again.
 const NO_ROOM: Duration = Duration::from_secs(2);
 /// A start that lasts longer is written down by itself.

@@ -119,6 +119,16 @@ impl Batch {
         Ok(answer)
     }
 
+    /// How many jobs of this home have not ended.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub fn open_jobs(&self) -> Result<u64, String> {
+        let status = self.store.ask(|reader| reader.status(now_us())).map_err(|error| error.to_string())?;
+        let open = status.states.iter().filter(|count| ["held", "pending", "running"].contains(&count.state.as_str()));
+        Ok(open.map(|count| count.jobs).sum())
+    }
+
     /// Waits for the ends of jobs of a user of this host; those that have ended already come first.
     pub fn wait(&self, daemon: &Rc<Daemon>, user: &str, jobs: &[JobName]) -> Result<Wait, Refusal> {
         let (sender, ended) = tokio::sync::mpsc::unbounded_channel();

@@ -27,6 +27,13 @@ impl Batch {
         commons: &[Job],
         jobs: &mut [NewJob],
     ) -> Result<(), Refusal> {
+        if daemon.queues.are_evacuated() {
+            let message = format!(
+                "{0} is being evacuated and takes no more jobs; submit them on another host, or say: queue undrain {0}",
+                daemon.host
+            );
+            return Err(Refusal { kind: RefusalKind::Full, message });
+        }
         let mut counts = BTreeMap::<&str, u64>::new();
         for job in jobs.iter() {
             if let Some(common) = commons.get(job.common) {

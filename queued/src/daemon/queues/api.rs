@@ -11,7 +11,7 @@ use spool::store::Reader;
 use wire::api::{Refusal, RefusalKind};
 use wire::queues::{
     CheckAnswer, CheckRequest, CheckedFile, Directive, EffectiveAnswer, EffectiveRequest, Fault, ImportAnswer,
-    ImportRequest, OrderAnswer, OrderRequest, QueueRow, QueuesAnswer, QueuesRequest,
+    ImportRequest, Order as Word, OrderAnswer, OrderRequest, QueueRow, QueuesAnswer, QueuesRequest,
 };
 
 use super::files::{self, Entry};
@@ -217,9 +217,19 @@ fn order(daemon: &Rc<Daemon>, request: &OrderRequest) -> Result<OrderAnswer, Ref
     let queues = &daemon.queues;
     queues.look_now(daemon);
     let queue = request.queue.as_deref().map(|queue| queues.must_have(daemon, queue)).transpose()?;
+    if let (Word::Evacuate, Some(queue)) = (request.order, &queue) {
+        let message =
+            format!("a host is evacuated as a whole; for the queue alone say: queue drain {} {queue}", daemon.host);
+        return Err(Refusal { kind: RefusalKind::Usage, message });
+    }
     let changed = queues.orders.give(queue.as_deref(), request.order).map_err(|error| refused(format!("{error:#}")))?;
     tracing::info!(queue, order = ?request.order, changed, "an admin's order");
     queues.judge(daemon);
+    let mut open = None;
+    if request.order == Word::Evacuate {
+        daemon.batch.move_away(daemon);
+        open = Some(daemon.batch.open_jobs().map_err(refused)?);
+    }
     let running = match &queue {
         Some(queue) => daemon.hosting.running(&QueueName::from(queue.as_str())),
         None => {
@@ -231,7 +241,13 @@ fn order(daemon: &Rc<Daemon>, request: &OrderRequest) -> Result<OrderAnswer, Ref
         Some(queue) => queues.orders.of(queue),
         None => queues.orders.of_host(),
     };
-    Ok(OrderAnswer { host: daemon.host.clone(), running, changed, still: still.map(|order| word(order).to_owned()) })
+    Ok(OrderAnswer {
+        host: daemon.host.clone(),
+        running,
+        changed,
+        open,
+        still: still.map(|order| word(order).to_owned()),
+    })
 }
 
 impl super::Queues {

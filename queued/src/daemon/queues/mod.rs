@@ -208,6 +208,11 @@ impl Queues {
         names.filter_map(|(name, queue)| Some((name, of(&queue)?))).collect()
     }
 
+    /// Whether this host is to be emptied: its spool takes no more jobs.
+    pub fn are_evacuated(&self) -> bool {
+        self.orders.is_evacuated()
+    }
+
     /// Whether a user may use a queue in which this is in force.
     ///
     /// # Errors

@@ -34,6 +34,8 @@ struct Standing {
 struct Stands {
     drain: bool,
     pause: bool,
+    /// Of a host: its spool takes no more jobs.
+    evacuate: bool,
 }
 
 impl Stands {
@@ -44,7 +46,8 @@ impl Stands {
     fn order(self, word: Word) -> Self {
         match word {
             Word::Drain => Self { drain: true, ..self },
-            Word::Undrain => Self { drain: false, ..self },
+            Word::Undrain => Self { drain: false, evacuate: false, ..self },
+            Word::Evacuate => Self { drain: true, evacuate: true, ..self },
             Word::Pause => Self { pause: true, ..self },
             Word::Resume => Self { pause: false, ..self },
         }
@@ -101,6 +104,11 @@ impl Orders {
         replace_file(&self.path, text, 0o600)?;
         *self.standing.borrow_mut() = next;
         Ok(true)
+    }
+
+    /// Whether this host is to be emptied.
+    pub fn is_evacuated(&self) -> bool {
+        self.standing.borrow().host.evacuate
     }
 
     /// What is in force for the whole host.
