@@ -11,8 +11,8 @@
 //! |---|---|
 //! | `h` | [`Greeting`] `[incarnation, hosts known]` |
 //! | `c` | the sender's wall clock, microseconds since 1970 |
-//! | `f` | [`Introduction`] `[host, address, incarnation, sequence, cpus, speed/1000, MiB, platform, version, [[queue, limit, shut]], [figures]]` |
-//! | `d` | [`Update`] `[key, [figures]]`; figures are `[step, load/100, runnable/10, free MiB, starting, [running]]` |
+//! | `f` | [`Introduction`] `[host, address, incarnation, sequence, cpus, speed/1000, MiB, platform, version, [[queue, limit, shut]], [figures], [[offer, total, unit]]]` |
+//! | `d` | [`Update`] `[key, [figures]]`; figures are `[step, load/100, runnable/10, free MiB, starting, [running], [free]]` |
 //! | `p` | the same, for what was pulled somewhere on its way |
 //! | `r` | [`Rumour`] `[host, incarnation, sequence, age in ms]` |
 //! | `g` | [`Departure`] `[host, incarnation, 0 left or 1 removed, age in s]` |
@@ -29,7 +29,7 @@ mod open;
 
 use serde::{Deserialize, Serialize};
 
-pub use card::{Card, Figures, Key, QueueCard};
+pub use card::{Card, Figures, Key, OfferCard, QueueCard};
 
 /// A body longer than this is refused before it is read.
 pub const MAX_BYTES: usize = 256 * 1024;

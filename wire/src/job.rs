@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ByteString;
 use crate::batch::Batch;
+use crate::needs::Needs;
 
 /// What to run and with what surroundings. All of it is covered by the warrant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,9 @@ pub struct Job {
     /// So many bytes of each output pipe are put aside on the job's host while nobody takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spill: Option<u64>,
+    /// What it needs of its host; none: as the queue says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
     /// What makes it a batch job; a session has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
@@ -135,6 +139,12 @@ impl Job {
             hash.bytes(b"batch");
             hash.batch(batch);
         }
+        if let Some(needs) = &self.needs {
+            hash.bytes(b"needs");
+            hash.number(needs.cpus.map_or(0, |cpus| u64::from(cpus) + 1));
+            let named = needs.named.iter().map(ToString::to_string).collect::<Vec<_>>();
+            hash.list(named.iter().map(String::as_bytes));
+        }
         hash.finish()
     }
 }
@@ -219,6 +229,7 @@ impl FieldHash {
 mod tests {
     use super::*;
     use crate::batch::{Content, Variant};
+    use crate::needs::Need;
 
     fn job() -> Job {
         Job {
@@ -236,6 +247,7 @@ mod tests {
             submit_key: "k".into(),
             tee: None,
             spill: None,
+            needs: None,
             batch: None,
         }
     }
@@ -252,7 +264,7 @@ mod tests {
     fn every_hashed_field_changes_the_digest() {
         let batch = |job: &mut Job, change: fn(&mut Batch)| change(job.batch.get_or_insert_default());
         let content = || Some(Content { sha256: "0".into(), bytes: 1 });
-        let changes: [&dyn Fn(&mut Job); 26] = [
+        let changes: [&dyn Fn(&mut Job); 29] = [
             &|job: &mut Job| job.argv = vec!["printf%s".into()],
             &|job: &mut Job| job.environment.push("A=".into()),
             &|job: &mut Job| job.directory = "/".into(),
@@ -268,6 +280,9 @@ mod tests {
             &|job: &mut Job| job.submit_key = "l".into(),
             &|job: &mut Job| job.tee = Some("/log".into()),
             &|job: &mut Job| job.spill = Some(1 << 30),
+            &|job: &mut Job| job.needs = Some(Needs::default()),
+            &|job: &mut Job| job.needs = Some(Needs { cpus: Some(2), named: vec![] }),
+            &|job: &mut Job| job.needs = Some(Needs { cpus: None, named: Need::parse("gpu=1").into_iter().collect() }),
             &|job: &mut Job| job.batch = Some(Batch::default()),
             &|job: &mut Job| batch(job, |batch| batch.restartable = true),
             &|job: &mut Job| batch(job, |batch| batch.retries = 1),

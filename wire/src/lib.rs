@@ -15,9 +15,11 @@ pub mod identity;
 pub mod job;
 pub mod keeping;
 pub mod link;
+pub mod needs;
 pub mod news;
 pub mod places;
 pub mod queues;
 pub mod session;
+pub mod size;
 
 pub use byte_string::ByteString;

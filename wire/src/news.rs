@@ -67,6 +67,9 @@ pub struct HostState {
     /// Slots by queue.
     #[serde(default)]
     pub queues: Vec<QueueState>,
+    /// What it offers to jobs under a name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<OfferState>,
     /// Operating system and architecture, such as `linux/x86_64`.
     #[serde(default)]
     pub platform: String,
@@ -90,6 +93,33 @@ pub struct QueueState {
     /// Why it takes nothing now, in words; `None` when it is open.
     #[serde(default)]
     pub shut: Option<String>,
+}
+
+/// One thing that a host offers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OfferState {
+    /// Its name, such as `gpu`.
+    pub name: String,
+    /// How much there is: a number, or bytes.
+    pub total: u64,
+    /// How much of it nobody has now.
+    pub free: u64,
+    /// What is counted.
+    #[serde(default)]
+    pub unit: OfferUnit,
+}
+
+/// What is counted of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OfferUnit {
+    /// Pieces, or devices with names.
+    #[default]
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Nothing: it is there.
+    Flag,
 }
 
 /// One row of `queue hosts`.

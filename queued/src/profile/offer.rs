@@ -1,5 +1,8 @@
 //! What a host offers to jobs, and what jobs need of it. Whether a need is met is decided elsewhere.
 
+use wire::needs::{LONGEST_WORD, is_offer_name, is_plain};
+pub use wire::needs::{Need, NeedTest, NeedValue};
+
 use super::fault::Faults;
 use super::size::Size;
 use super::value::{MOST, Value, gather};
@@ -40,73 +43,9 @@ pub enum Amount {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Offers(pub Vec<Offer>);
 
-/// What a job needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Need {
-    /// The name of an offer.
-    pub name: String,
-    /// How much of it.
-    pub test: NeedTest,
-}
-
-/// How much is needed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NeedTest {
-    /// It is there.
-    There,
-    /// So much is taken while the job runs; of a word: it is this one.
-    Equal(NeedValue),
-    /// There is at least so much; nothing is taken.
-    AtLeast(NeedValue),
-}
-
-/// The right side of a need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NeedValue {
-    /// How many.
-    Number(u64),
-    /// How many bytes.
-    Size(Size),
-    /// A word, such as the name of a device.
-    Word(String),
-}
-
 /// What `needs` says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs(pub Vec<Need>);
-
-impl Need {
-    /// Reads `raid`, `gpu=1`, `scratch>=500GiB`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let end = text.find(['=', '>', '<', '!', ' ']).unwrap_or(text.len());
-        let (name, rest) = text.split_at(end);
-        let test = match rest.trim() {
-            "" => NeedTest::There,
-            rest => match rest.strip_prefix(">=") {
-                Some(value) => match NeedValue::parse(value.trim())? {
-                    NeedValue::Word(_) => return None,
-                    value => NeedTest::AtLeast(value),
-                },
-                None => NeedTest::Equal(NeedValue::parse(rest.strip_prefix('=')?.trim())?),
-            },
-        };
-        is_name(name).then(|| Self { name: name.to_owned(), test })
-    }
-}
-
-impl NeedValue {
-    fn parse(text: &str) -> Option<Self> {
-        let word = !text.is_empty() && text.len() <= LONGEST_WORD && text.chars().all(is_plain);
-        match (text.parse(), Size::parse(text)) {
-            (Ok(number), _) => Some(Self::Number(number)),
-            (_, Some(size)) => Some(Self::Size(size)),
-            // What begins like a number or an operator is a mistyped one.
-            _ => {
-                (word && text.starts_with(|c: char| c.is_alphabetic() || c == '/')).then(|| Self::Word(text.to_owned()))
-            }
-        }
-    }
-}
 
 pub(super) fn needs(value: &Value<'_>) -> Result<Needs, Faults> {
     let expected = "a list of needs such as [\"gpu=1\", \"scratch>=500GiB\", \"raid\"] is expected";
@@ -125,7 +64,7 @@ pub(super) fn offers(value: &Value<'_>) -> Result<Offers, Faults> {
         return value.refuse(format_args!("at most {MOST_OFFERS} are expected, here are {}", entries.len()));
     }
     let offers = entries.iter().map(|(name, value)| {
-        if !is_name(name.text) {
+        if !is_offer_name(name.text) {
             return value.refuse("the name before it is not one of small letters, digits, -, _ and . after a letter");
         }
         Ok(Offer { name: name.text.to_owned(), amount: amount(value)? })
@@ -197,22 +136,12 @@ fn whole(value: &Value<'_>) -> Option<u64> {
     number.filter(|&number| number <= u64::from(MOST))
 }
 
-fn is_name(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
-    text.len() <= LONGEST_NAME && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(plain)
-}
-
-fn is_plain(character: char) -> bool {
-    !character.is_whitespace() && !character.is_control()
-}
-
 impl Written for Amount {
     fn written(&self) -> String {
         match self {
             Self::Number(number) => number.to_string(),
             // A bare number would be a count.
-            Self::Size(size) if !size.written().starts_with('"') => quoted(&format!("{}B", size.0)),
-            Self::Size(size) => size.written(),
+            Self::Size(size) => quoted(&size.to_string()),
             Self::Flag(flag) => flag.to_string(),
             Self::Devices(names) => written::list(names.iter().map(String::as_str)),
             Self::Shared { count, counted_by } => {
@@ -235,30 +164,5 @@ impl Written for Needs {
     }
 }
 
-impl std::fmt::Display for Need {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.test {
-            NeedTest::There => f.write_str(&self.name),
-            NeedTest::Equal(value) => write!(f, "{}={value}", self.name),
-            NeedTest::AtLeast(value) => write!(f, "{}>={value}", self.name),
-        }
-    }
-}
-
-impl std::fmt::Display for NeedValue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Size(size) => match size.written().trim_matches('"') {
-                bare if bare.ends_with('B') => f.write_str(bare),
-                bare => write!(f, "{bare}B"),
-            },
-            Self::Word(word) => f.write_str(word),
-        }
-    }
-}
-
 const MOST_OFFERS: usize = 64;
 const MOST_DEVICES: usize = 1024;
-const LONGEST_NAME: usize = 63;
-const LONGEST_WORD: usize = 255;

@@ -130,6 +130,7 @@ impl Host {
             submit_key: "k".into(),
             tee: None,
             spill: None,
+            needs: None,
             batch: None,
         }
     }

@@ -136,6 +136,7 @@ pub fn common() -> Job {
         submit_key: String::new(),
         tee: None,
         spill: None,
+        needs: None,
         batch: Some(Batch::default()),
     }
 }

@@ -171,6 +171,7 @@ fn job(argv: &[&str]) -> Job {
         submit_key: "key".into(),
         tee: None,
         spill: None,
+        needs: None,
         batch: None,
     }
 }

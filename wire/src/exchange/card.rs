@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use crate::news::{HostRecord, HostState, QueueState};
+use crate::needs::is_offer_name;
+use crate::news::{HostRecord, HostState, OfferState, OfferUnit, QueueState};
 
 /// What seldom changes of a host. Sequence numbers count on from the card's.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Card {
     pub version: String,
     /// Queues with limits and gates.
     pub queues: Vec<QueueCard>,
+    /// What it offers to jobs.
+    pub offers: Vec<OfferCard>,
     /// What a later release wrote behind these; passed on unread.
     pub rest: Vec<Value>,
 }
@@ -44,6 +47,17 @@ pub struct QueueCard {
     pub limit: Option<u32>,
     /// Why it takes nothing now; `None` when it is open.
     pub shut: Option<String>,
+}
+
+/// What seldom changes of an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferCard {
+    /// Its name.
+    pub name: String,
+    /// How much there is.
+    pub total: u64,
+    /// What is counted.
+    pub unit: OfferUnit,
 }
 
 /// What changes of a host all the time, rounded for travel.
@@ -61,6 +75,8 @@ pub struct Figures {
     pub starting: u32,
     /// Jobs running, by queue, in the card's order.
     pub running: Vec<u32>,
+    /// What is free, by offer, in the card's order.
+    pub free: Vec<u64>,
     /// What a later release wrote behind these; passed on unread.
     pub rest: Vec<Value>,
 }
@@ -84,6 +100,7 @@ impl Card {
             platform: cut(&state.platform, LONGEST_NAME),
             version: cut(&state.version, LONGEST_NAME),
             queues: state.queues.iter().take(MOST_QUEUES).map(QueueCard::of).collect(),
+            offers: state.offers.iter().take(MOST_OFFERS).map(OfferCard::of).collect(),
             rest: Vec::new(),
         }
     }
@@ -101,6 +118,7 @@ impl Card {
             platform,
             version,
             queues,
+            offers,
             rest,
         } = self;
         *host == other.host
@@ -112,6 +130,7 @@ impl Card {
             && *platform == other.platform
             && *version == other.version
             && *queues == other.queues
+            && *offers == other.offers
             && *rest == other.rest
     }
 
@@ -135,8 +154,9 @@ impl Card {
         let texts = [&self.host, &self.address, &self.platform, &self.version];
         let queue = |queue: &QueueCard| 24 + queue.queue.len() + queue.shut.as_ref().map_or(0, |why| why.len());
         let rest = if self.rest.is_empty() { 0 } else { LONGEST_REST };
+        let offers: usize = self.offers.iter().map(|offer| 24 + offer.name.len()).sum();
         let texts: usize = texts.into_iter().map(|text| text.len()).sum();
-        100 + texts + self.queues.iter().map(queue).sum::<usize>() + rest
+        100 + texts + self.queues.iter().map(queue).sum::<usize>() + offers + rest
     }
 
     /// Whether all of it is within bounds. A record that is not is skipped by who reads it,
@@ -151,6 +171,8 @@ impl Card {
             && self.version.len() <= LONGEST_NAME
             && self.queues.len() <= MOST_QUEUES
             && self.queues.iter().all(QueueCard::is_sound)
+            && self.offers.len() <= MOST_OFFERS
+            && self.offers.iter().all(|offer| is_offer_name(&offer.name))
             && is_short(&self.rest)
     }
 }
@@ -171,6 +193,12 @@ impl QueueCard {
     }
 }
 
+impl OfferCard {
+    fn of(state: &OfferState) -> Self {
+        Self { name: state.name.clone(), total: state.total, unit: state.unit }
+    }
+}
+
 impl Figures {
     /// The figures of a host in this state, `step` records after its card.
     pub fn of(step: u64, state: &HostState) -> Self {
@@ -181,13 +209,17 @@ impl Figures {
             memory_free_mib: state.memory_free_mib,
             starting: state.starting,
             running: state.queues.iter().take(MOST_QUEUES).map(|queue| queue.running).collect(),
+            free: state.offers.iter().take(MOST_OFFERS).map(|offer| offer.free).collect(),
             rest: Vec::new(),
         }
     }
 
     /// Whether they fit a card that is sound.
     pub fn is_sound(&self) -> bool {
-        self.step <= LARGEST_COUNT && self.running.len() <= MOST_QUEUES && is_short(&self.rest)
+        self.step <= LARGEST_COUNT
+            && self.running.len() <= MOST_QUEUES
+            && self.free.len() <= MOST_OFFERS
+            && is_short(&self.rest)
     }
 
     /// The record that card and figures make. `clock_us` does not travel with a record (an old
@@ -199,6 +231,13 @@ impl Figures {
             running,
             limit: queue.limit,
             shut: queue.shut.clone(),
+        });
+        let free = self.free.iter().copied().chain(std::iter::repeat(0));
+        let offers = card.offers.iter().zip(free).map(|(offer, free)| OfferState {
+            name: offer.name.clone(),
+            total: offer.total,
+            free,
+            unit: offer.unit,
         });
         HostRecord {
             host: card.host.clone(),
@@ -214,6 +253,7 @@ impl Figures {
                 memory_free_mib: self.memory_free_mib,
                 starting: self.starting,
                 queues: queues.collect(),
+                offers: offers.collect(),
                 platform: card.platform.clone(),
                 version: card.version.clone(),
                 clock_us: 0,
@@ -252,6 +292,8 @@ const LONGEST_NAME: usize = 64;
 const LONGEST_REASON: usize = 200;
 /// Queues of one host that are told.
 const MOST_QUEUES: usize = 64;
+/// Offers of one host that are told.
+const MOST_OFFERS: usize = 64;
 /// Bytes of what a later release may append.
 const LONGEST_REST: usize = 1024;
 /// Incarnations and sequence numbers stay below, so that adding one never overflows.

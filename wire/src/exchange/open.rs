@@ -12,8 +12,9 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{Card, Departure, Figures, Greeting, Introduction, Key, Manner, QueueCard, Rumour, Update};
+use super::{Card, Departure, Figures, Greeting, Introduction, Key, Manner, OfferCard, QueueCard, Rumour, Update};
 use super::{MAX_KEYS, MAX_RECORDS};
+use crate::news::OfferUnit;
 
 /// The elements known here, and those of a later release.
 struct Open<T> {
@@ -138,15 +139,43 @@ impl<'de> Deserialize<'de> for QueueCard {
     }
 }
 
+impl Serialize for OfferCard {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let unit: u8 = match self.unit {
+            OfferUnit::Count => 0,
+            OfferUnit::Bytes => 1,
+            OfferUnit::Flag => 2,
+        };
+        (&self.name, self.total, unit).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OfferCard {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (name, total, unit): (_, _, u64) = Open::deserialize(deserializer)?.known;
+        let unit = match unit {
+            1 => OfferUnit::Bytes,
+            2 => OfferUnit::Flag,
+            // What a later release counts is counted here all the same.
+            _ => OfferUnit::Count,
+        };
+        Ok(Self { name, total, unit })
+    }
+}
+
 impl Serialize for Figures {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut array = serializer.serialize_seq(Some(6 + self.rest.len()))?;
+        let mut array = serializer.serialize_seq(None)?;
         array.serialize_element(&self.step)?;
         array.serialize_element(&self.load1_hundredths)?;
         array.serialize_element(&self.runnable_tenths)?;
         array.serialize_element(&self.memory_free_mib)?;
         array.serialize_element(&self.starting)?;
         array.serialize_element(&self.running)?;
+        // Most hosts offer nothing; what stands behind keeps its place all the same.
+        if !self.free.is_empty() || !self.rest.is_empty() {
+            array.serialize_element(&self.free)?;
+        }
         for element in &self.rest {
             array.serialize_element(element)?;
         }
@@ -162,20 +191,21 @@ struct FigureElements(
     #[serde(default)] u64,
     #[serde(default)] u32,
     #[serde(default)] Vec<u32>,
+    #[serde(default)] Vec<u64>,
 );
 
 impl<'de> Deserialize<'de> for Figures {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Open { known, rest } = Open::deserialize(deserializer)?;
-        let FigureElements(step, load1_hundredths, runnable_tenths, memory_free_mib, starting, running) = known;
-        Ok(Self { step, load1_hundredths, runnable_tenths, memory_free_mib, starting, running, rest })
+        let FigureElements(step, load1_hundredths, runnable_tenths, memory_free_mib, starting, running, free) = known;
+        Ok(Self { step, load1_hundredths, runnable_tenths, memory_free_mib, starting, running, free, rest })
     }
 }
 
 impl Serialize for Introduction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let card = &self.card;
-        let mut array = serializer.serialize_seq(Some(11 + card.rest.len()))?;
+        let mut array = serializer.serialize_seq(None)?;
         array.serialize_element(&card.host)?;
         array.serialize_element(&card.address)?;
         array.serialize_element(&card.incarnation)?;
@@ -187,6 +217,9 @@ impl Serialize for Introduction {
         array.serialize_element(&card.version)?;
         array.serialize_element(&card.queues)?;
         array.serialize_element(&self.figures)?;
+        if !card.offers.is_empty() || !card.rest.is_empty() {
+            array.serialize_element(&card.offers)?;
+        }
         for element in &card.rest {
             array.serialize_element(element)?;
         }
@@ -195,7 +228,20 @@ impl Serialize for Introduction {
 }
 
 #[derive(Deserialize)]
-struct IntroductionElements(String, String, u64, u64, u32, u32, u64, String, String, Vec<QueueCard>, Figures);
+struct IntroductionElements(
+    String,
+    String,
+    u64,
+    u64,
+    u32,
+    u32,
+    u64,
+    String,
+    String,
+    Vec<QueueCard>,
+    Figures,
+    #[serde(default)] Vec<OfferCard>,
+);
 
 impl<'de> Deserialize<'de> for Introduction {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -212,6 +258,7 @@ impl<'de> Deserialize<'de> for Introduction {
             version,
             queues,
             figures,
+            offers,
         ) = known;
         let card = Card {
             host,
@@ -224,6 +271,7 @@ impl<'de> Deserialize<'de> for Introduction {
             platform,
             version,
             queues,
+            offers,
             rest,
         };
         Ok(Self { card: Arc::new(card), figures })

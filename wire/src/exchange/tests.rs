@@ -1,7 +1,7 @@
 //! What travels stays small, keeps what a later release says, and is bounded.
 
 use super::*;
-use crate::news::{HostState, QueueState};
+use crate::news::{HostState, OfferState, OfferUnit, QueueState};
 
 fn state() -> HostState {
     let queue = |name: &str, running, limit| QueueState { queue: name.into(), running, limit, shut: None };
@@ -14,6 +14,7 @@ fn state() -> HostState {
         memory_free_mib: 51_033,
         starting: 1,
         queues: vec![queue("now", 2, None), queue("wait", 7, Some(16))],
+        offers: Vec::new(),
         platform: "linux/x86_64".into(),
         version: "0.1.0".into(),
         clock_us: 1_790_000_000_000_000,
@@ -82,11 +83,31 @@ fn card_and_figures_make_the_record_they_came_from() {
 }
 
 #[test]
+fn offers_travel_with_what_is_free_of_them() {
+    let offer = |name: &str, total, free, unit| OfferState { name: name.into(), total, free, unit };
+    let offers = vec![
+        offer("gpu", 4, 3, OfferUnit::Count),
+        offer("raid", 1, 1, OfferUnit::Flag),
+        offer("scratch", 1 << 40, 1 << 39, OfferUnit::Bytes),
+    ];
+    let state = HostState { offers: offers.clone(), ..state() };
+    let card = Card::of("redfish", "", 1, 1, &state);
+    assert!(card.is_sound());
+    let introduction = Introduction { card: card.into(), figures: Figures::of(4, &state) };
+    let sent = Message { introductions: vec![introduction.clone()], ..Message::default() };
+    let Introduction { card, figures } = through_json(&sent).introductions.remove(0);
+    assert_eq!((&card, &figures), (&introduction.card, &introduction.figures));
+    assert_eq!(figures.record(&card).state.offers, offers);
+    let other = HostState { offers: vec![offer("gpu", 5, 3, OfferUnit::Count)], ..state };
+    assert!(!Card::of("redfish", "", 1, 1, &other).says_the_same(&card));
+}
+
+#[test]
 fn what_a_later_release_appends_is_passed_on() {
-    let text = r#"{"f":[["a","b:1",1,2,4,1000,64,"linux/x86_64","9.9",[["now",null,null,"new"],["wait",3]],[5,1,2,3,4,[0,1],"figure"],{"offer":2}]],"d":[["AAAAAAAA",[6,1,2,3,4,[5],7],8]],"h":[1,2,3],"r":[["a",1,2,3,4]],"g":[["a",1,9,4,5]],"z":1}"#;
+    let text = r#"{"f":[["a","b:1",1,2,4,1000,64,"linux/x86_64","9.9",[["now",null,null,"new"],["wait",3]],[5,1,2,3,4,[0,1],[1],"figure"],[["gpu",2,0,"x"]],{"later":2}]],"d":[["AAAAAAAA",[6,1,2,3,4,[5],[],7],8]],"h":[1,2,3],"r":[["a",1,2,3,4]],"g":[["a",1,9,4,5]],"z":1}"#;
     let message: Message = serde_json::from_str(text).unwrap();
     let introduction = &message.introductions[0];
-    assert_eq!(introduction.card.rest, [serde_json::json!({"offer": 2})]);
+    assert_eq!(introduction.card.rest, [serde_json::json!({"later": 2})]);
     assert_eq!(introduction.figures.rest, [serde_json::json!("figure")]);
     assert_eq!(introduction.card.queues[1].limit, Some(3));
     assert_eq!(message.updates[0].figures.rest, [serde_json::json!(7)]);

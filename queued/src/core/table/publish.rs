@@ -111,6 +111,7 @@ impl Told {
         by_a_tenth(demand(&self.figures), demand(now))
             || by_a_tenth(load(&self.figures), load(now))
             || now.memory_free_mib.abs_diff(self.figures.memory_free_mib) as f64 > 0.1 * memory
+            || now.free != self.figures.free
             || self.gates_differ(card, now)
     }
 
@@ -134,7 +135,7 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use wire::news::QueueState;
+    use wire::news::{OfferState, QueueState};
 
     use super::*;
 
@@ -192,6 +193,8 @@ mod tests {
         assert_eq!(wait_after(|state| state.queues[0].limit = None), 500);
         assert_eq!(wait_after(|state| state.queues.clear()), 500);
         assert_eq!(wait_after(|state| state.cpus = 5), 500);
+        let gpu = |free| OfferState { name: "gpu".into(), total: 4, free, ..OfferState::default() };
+        assert_eq!(wait_after(|state| state.offers.push(gpu(4))), 500);
     }
 
     #[test]

@@ -262,6 +262,7 @@ fn empty_job() -> Job {
         submit_key: String::new(),
         tee: None,
         spill: None,
+        needs: None,
         batch: None,
     }
 }
