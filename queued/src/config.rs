@@ -15,6 +15,7 @@ use wire::places;
 pub mod keep;
 pub mod mail;
 
+use crate::profile::offer::{self, Offers};
 use keep::Keep;
 use mail::MailSettings;
 
@@ -115,6 +116,11 @@ pub struct Settings {
     pub keep: Option<Keep>,
     /// How reports are mailed.
     pub mail: Option<MailSettings>,
+    /// What this host offers to jobs. It is read as a profile is, into the next one.
+    pub offer: Option<de::IgnoredAny>,
+    /// What is offered.
+    #[serde(skip)]
+    pub offers: Offers,
 }
 
 /// How long a session with a terminal is kept when its client has gone.
@@ -198,6 +204,10 @@ impl Settings {
             Ok(settings) => settings,
             Err(error) => anyhow::bail!("{}", cite(text, path, &error)),
         };
+        settings.offers = offer::in_settings(text, kernel_name).map_err(|faults| {
+            let told = faults.iter().map(|fault| format!("{}:{fault}", path.display())).collect::<Vec<_>>();
+            anyhow::anyhow!("{}", told.join("; "))
+        })?;
         if let HostField::Tables(tables) = &mut settings.host {
             if let Some(own) = tables.remove(kernel_name) {
                 settings.overlay(own);
@@ -319,6 +329,17 @@ mod tests {
         assert_eq!(linger("linger = \"none\"").expect("a word"), Some(Linger::NoLimit));
         let error = linger("linger = \"long\"").expect_err("no length").to_string();
         assert!(error.starts_with("queued.toml:1:10: linger = \"long\": a length of time"), "{error}");
+    }
+
+    #[test]
+    fn what_is_offered_is_read_as_in_a_profile() {
+        let names = |settings: Settings| settings.offers.0.into_iter().map(|offer| offer.name).collect::<Vec<_>>();
+        let text = "speed = 2.0\n[offer]\ngpu = [\"0\", \"1\"]\nraid = true\n";
+        assert_eq!(names(parse(text).expect("well formed")), ["gpu", "raid"]);
+        let own = "[offer]\nraid = true\n[host.redfish]\noffer = { licence = 3 }\n[host.b.offer]\ntape = 1\n";
+        assert_eq!(names(parse(own).expect("well formed")), ["licence"]);
+        let error = parse("[offer]\ngpu = -1\n").expect_err("no amount").to_string();
+        assert!(error.starts_with("queued.toml:2:7: offer.gpu = -1: a whole number"), "{error}");
     }
 
     #[test]

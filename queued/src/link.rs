@@ -17,6 +17,8 @@ use wire::identity::{Certificate, Warrant};
 use wire::job::Job;
 use wire::session::End;
 
+use crate::core::resources::Taken;
+
 /// From the daemon.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -191,6 +193,9 @@ pub struct PrepareAttempt {
     pub lease_ms: Option<u64>,
     /// The queue's directory of programs, put in front of PATH.
     pub bin: Option<ByteString>,
+    /// What it has of this host.
+    #[serde(default)]
+    pub taken: Taken,
 }
 
 /// What a runner needs to tell of the end of a job.
@@ -221,6 +226,9 @@ pub struct Prepare {
     pub job: Job,
     /// The owner's word for it.
     pub warrant: Warrant,
+    /// What it has of this host.
+    #[serde(default)]
+    pub taken: Taken,
 }
 
 /// From the runner.
@@ -243,6 +251,9 @@ pub enum FromRunner {
         /// was never released.
         #[serde(default)]
         since_boot_ms: u64,
+        /// What these attempts have of this host.
+        #[serde(default)]
+        holds: Vec<(AttemptKey, Taken)>,
         /// Sessions that have ended of which the daemon before may not know.
         #[serde(default)]
         past: Vec<(Held, Past)>,
@@ -364,6 +375,9 @@ pub struct Held {
     pub home: String,
     /// Its queue.
     pub queue: String,
+    /// What it has of this host.
+    #[serde(default)]
+    pub taken: Taken,
 }
 
 /// The bytes of a message.

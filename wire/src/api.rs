@@ -218,6 +218,8 @@ pub enum RefusalKind {
     NoDirectory,
     /// The queue's rules of who may run what (125).
     Denied,
+    /// By what the job needs and what there is, it could never run there (125).
+    Impossible,
     /// Worse than the runner-up by the host's true state (never reaches a client).
     Worse,
     /// Everything else: queue itself could not (125).
@@ -232,7 +234,7 @@ impl RefusalKind {
             Self::Full => 75,
             Self::NotExecutable => 126,
             Self::NotFound => 127,
-            Self::NoDirectory | Self::Denied | Self::Worse | Self::Failed => 125,
+            Self::NoDirectory | Self::Denied | Self::Impossible | Self::Worse | Self::Failed => 125,
         }
     }
 }
@@ -312,6 +314,9 @@ pub enum Note {
     Offer {
         /// In this queue.
         queue: String,
+        /// With what this job of yours needs; none: for jobs that need nothing but a slot.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job_id: Option<u64>,
     },
     /// To the host: nobody waits here for the slot.
     Decline {

@@ -8,6 +8,7 @@
 pub mod batch;
 mod explain;
 pub mod keeping;
+pub mod needs;
 mod qsh;
 pub mod queues;
 mod surface;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 use wire::api::{HostChoice, JobName, OnFull};
+use wire::needs::Needs;
 
 use crate::environment::Wish;
 use crate::failure::Failure;
@@ -94,6 +96,8 @@ pub struct Run {
     pub tee: Option<PathBuf>,
     /// `--spill`, bytes.
     pub spill: Option<u64>,
+    /// `--need` and `--cpus`; none: nothing was said.
+    pub needs: Option<Needs>,
     /// `--chdir`; else the working directory.
     pub directory: Option<PathBuf>,
     /// `--env`.
@@ -216,6 +220,7 @@ fn read_submit(matches: &ArgMatches) -> Result<batch::Submit, Failure> {
         verbose: false,
         tee: None,
         spill: None,
+        needs: needs::read(matches)?,
         directory: matches.get_one::<OsString>("chdir").map(PathBuf::from),
         environment,
         null_input: false,
@@ -284,8 +289,23 @@ fn run(matches: &ArgMatches) -> Result<Run, Failure> {
     let verbose = matches.get_flag("verbose");
     let tee = matches.get_one::<OsString>("tee").map(PathBuf::from);
     let spill = text("spill").map(size).transpose()?;
+    let needs = needs::read(matches)?;
     let (null_input, drains) = (false, false);
-    Ok(Run { choice, queue, pty, on_full, verbose, tee, spill, directory, environment, null_input, drains, command })
+    Ok(Run {
+        choice,
+        queue,
+        pty,
+        on_full,
+        verbose,
+        tee,
+        spill,
+        needs,
+        directory,
+        environment,
+        null_input,
+        drains,
+        command,
+    })
 }
 
 /// Bytes, with K, M, G or T behind them in powers of 1024.

@@ -195,6 +195,7 @@ impl Said {
             verbose: self.verbose,
             tee: None,
             spill: None,
+            needs: None,
             directory: Some(self.directory.unwrap_or_else(|| account::home().into())),
             environment: self.environment.naming_user(),
             null_input: self.null_input,

@@ -86,6 +86,7 @@ pub fn command() -> Command {
                 .help("Put output aside there while nobody takes it (1G)"),
             flag("verbose").help("Say on which host it runs, and why"),
         ])
+        .args(super::needs::options())
         .args(super::batch::options())
         .args([
             Arg::new("help").long("help").action(ArgAction::Help).help("This text"),
@@ -101,6 +102,7 @@ pub fn command() -> Command {
             Command::new("submit")
                 .about("Submit jobs: a command, a file, or standard input")
                 .args(submit_options())
+                .args(super::needs::options())
                 .args(super::batch::options())
                 .args([
                     flag("wait").short('w').help("Stay until all of them have ended"),

@@ -188,6 +188,11 @@ impl<'a> Maker<'a> {
             job.environment.retain(|entry| !entry.0.starts_with(prefix.as_bytes()));
             job.environment.push(ByteString(format!("{prefix}{value}").into_bytes()));
         }
+        if record.cpus.is_some() || record.need.is_some() {
+            let needs = job.needs.get_or_insert_default();
+            needs.cpus = record.cpus.or(needs.cpus);
+            needs.named = record.need.clone().unwrap_or_else(|| std::mem::take(&mut needs.named));
+        }
         let stdin = record.stdin.clone().map(OsString::from).or_else(|| options.stdin.clone());
         let data = record.data.clone().or_else(|| options.data.clone());
         let file = |said: &Option<ByteString>, option: &Option<OsString>| {

@@ -8,6 +8,7 @@ pub enum Field {
     Argv,
     Backoff,
     Command,
+    Cpus,
     Data,
     Directory,
     Environment,
@@ -16,6 +17,7 @@ pub enum Field {
     Mail,
     MailTo,
     Name,
+    Need,
     Notify,
     Priority,
     Queue,
@@ -81,13 +83,14 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 /// Sorted by name.
-const FIELDS: [(&str, Field); 51] = [
+const FIELDS: [(&str, Field); 54] = [
     ("argv", Field::Argv),
     ("attempt", Field::Past),
     ("backoff", Field::Backoff),
     ("backoff_s", Field::Backoff),
     ("command", Field::Command),
     ("core", Field::Past),
+    ("cpus", Field::Cpus),
     ("data", Field::Data),
     ("detail", Field::Past),
     ("directory", Field::Directory),
@@ -108,6 +111,8 @@ const FIELDS: [(&str, Field); 51] = [
     ("mail", Field::Mail),
     ("mail_to", Field::MailTo),
     ("name", Field::Name),
+    ("need", Field::Need),
+    ("needs", Field::Need),
     ("notice", Field::Past),
     ("notify", Field::Notify),
     ("pid", Field::Past),

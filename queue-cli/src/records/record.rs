@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wire::ByteString;
 use wire::batch::{MailWish, Variant};
+use wire::needs::Need;
 
 use super::fields::{self, Field};
 use super::source::{Problem, shown};
@@ -74,6 +75,10 @@ pub struct Said {
     pub environment: Option<Vec<(String, String)>>,
     /// Other commands for other kinds of host.
     pub variants: Vec<Variant>,
+    /// How many slots it takes.
+    pub cpus: Option<u32>,
+    /// What its host must offer.
+    pub need: Option<Vec<Need>>,
     /// Change the job that waits with the same command and tags instead of adding one.
     pub unique: Option<bool>,
 }
@@ -150,6 +155,7 @@ impl Draft {
             }
             Field::Command => self.shell = Some((place, value.text(&key)?)),
             Field::Backoff => once(&mut said.backoff, wishes::backoff(value, &key)?, &key, offset)?,
+            Field::Cpus => said.cpus = Some(wishes::cpus(&value, &key)?),
             Field::Data => said.data = Some(value.bytes(&key)?.as_os_str().into()),
             Field::Directory => said.directory = Some(value.bytes(&key)?),
             Field::Environment => said.environment = Some(wishes::environment(value, &key)?),
@@ -157,6 +163,7 @@ impl Draft {
             Field::Hosts => said.hosts = Some(wishes::hosts(value, &key)?),
             Field::Mail => said.mail = Some(wishes::mail(value, &key)?),
             Field::MailTo => self.mail_to = Some((place, value.text(&key)?)),
+            Field::Need => once(&mut said.need, wishes::needs(value, &key)?, &key, offset)?,
             Field::Notify => said.notify = Some(wishes::notify(value, &key)?),
             Field::Name => said.name = Some(value.text(&key)?),
             Field::Priority => said.priority = Some(wishes::priority(&value, &key)?),
@@ -293,6 +300,8 @@ const NOTHING: Said = Said {
     directory: None,
     environment: None,
     variants: Vec::new(),
+    cpus: None,
+    need: None,
     unique: None,
 };
 

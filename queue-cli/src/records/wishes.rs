@@ -5,9 +5,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use wire::ByteString;
 use wire::batch::{MailWish, Variant};
+use wire::needs::{MOST_NEEDS, Need};
 
 use super::source::{Problem, shown};
 use super::value::{Shape, Value};
+use crate::arguments::needs::MOST_CPUS;
 
 /// A program and its arguments.
 pub fn argv(value: Value, field: &str) -> Result<Vec<ByteString>, Problem> {
@@ -70,6 +72,39 @@ pub fn hosts(value: Value, field: &str) -> Result<Vec<String>, Problem> {
     match hosts.iter().find(|host| host.is_empty() || host.contains(char::is_whitespace)) {
         Some(host) => Err(Problem::at(place, format!("{field}: {} is not the name of a host", shown(host)))),
         None => Ok(hosts),
+    }
+}
+
+/// A list of needs, or one.
+pub fn needs(value: Value, field: &str) -> Result<Vec<Need>, Problem> {
+    let place = value.offset;
+    let texts = match value.shape {
+        Shape::List(needs) => {
+            needs.into_iter().map(|need| Ok((need.offset, need.text(field)?))).collect::<Result<Vec<_>, Problem>>()?
+        }
+        _ => vec![(place, value.text(field)?)],
+    };
+    if texts.len() > MOST_NEEDS {
+        return Err(Problem::at(place, format!("{field}: at most {MOST_NEEDS} are expected")));
+    }
+    let need = |(place, text): (usize, String)| {
+        let wrong = || {
+            let message = format!("{field}: {} is no need such as gpu=1, scratch>=500GiB or raid", shown(&text));
+            Problem::at(place, message)
+        };
+        Need::parse(&text).ok_or_else(wrong)
+    };
+    let mut needs = texts.into_iter().map(need).collect::<Result<Vec<_>, _>>()?;
+    needs.sort();
+    Ok(needs)
+}
+
+/// How many slots.
+pub fn cpus(value: &Value, field: &str) -> Result<u32, Problem> {
+    let expected = "a whole number from 1";
+    match value.whole(field, expected)? {
+        cpus @ 1..=MOST_CPUS => Ok(cpus),
+        _ => Err(value.is_not(field, expected)),
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`attach`] | Which session does a person mean? |
 //! | [`dispatch`] | Which job is placed next, and whom do we ask? |
 //! | [`reports`] | What is mailed to whom, and when is it tried again? |
+//! | [`resources`] | What has this host for jobs besides slots, and who has it? |
 
 pub mod admission;
 pub mod attach;
@@ -26,5 +27,6 @@ pub mod names;
 pub mod random;
 pub mod rank;
 pub mod reports;
+pub mod resources;
 pub mod table;
 pub mod time;

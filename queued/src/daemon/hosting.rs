@@ -12,12 +12,13 @@ use wire::identity::{self, Kind};
 use wire::news::{HostState, OwnRank, QueueState};
 
 use super::Daemon;
-use super::load::Load;
+use super::load::{self, Load};
 use super::queues::supervisor;
 use super::runner_link::Word;
 use super::runners;
 use crate::core::admission::{Action, Admission, Ask, Event, IfFull, Key, QueueRule, Slot};
 use crate::core::names::{HostName, JobId, QueueName, UserName};
+use crate::core::resources::{Needs, Taken};
 use crate::core::time::Millis;
 use crate::link::{Held, Prepare, ToRunner};
 
@@ -52,6 +53,9 @@ impl Hosting {
         let queues = ["now", "wait"].map(|queue| QueueRule::default_for(QueueName::from(queue), cpus));
         let none = admission.handle(now, Event::Queues(queues.into()));
         debug_assert!(none.is_empty(), "queues alone start nothing");
+        let facts = [("os", std::env::consts::OS), ("arch", std::env::consts::ARCH)];
+        let facts = facts.map(|(name, fact)| (name.to_owned(), fact.to_owned())).into();
+        admission.handle(now, Event::Found { memory: load::memory(), facts });
         Self {
             admission: RefCell::new(admission),
             load: Load::default(),
@@ -85,6 +89,16 @@ impl Hosting {
     /// Jobs that hold a slot of a queue here.
     pub fn running(&self, queue: &QueueName) -> u32 {
         self.admission.borrow().running(queue)
+    }
+
+    /// Why a start that needs this could not begin in a queue here now, were a slot free; none: it could.
+    pub fn lack(&self, queue: &QueueName, needs: &Needs) -> Option<String> {
+        self.admission.borrow().lack(queue, needs)
+    }
+
+    /// Why it never could; none: some day it could.
+    pub fn never(&self, queue: &QueueName, needs: &Needs) -> Option<String> {
+        self.admission.borrow().never(queue, needs)
     }
 
     /// Whether anything runs here or is about to.
@@ -125,6 +139,7 @@ impl Hosting {
             queue: QueueName::from(daemon.queues.resolve(&request.job.queue)),
             priority: request.priority,
             runner_up_rank: request.runner_up_rank,
+            needs: daemon.queues.needs_of(&request.job),
             slot: if request.without_slot { Slot::Without } else { Slot::Counted },
             if_full: if request.remember { IfFull::Remember } else { IfFull::Forget },
         };
@@ -132,7 +147,7 @@ impl Hosting {
         let actions = self.admission.borrow_mut().handle(daemon.now(), Event::Asked(ask));
         for action in actions {
             match action {
-                Action::Accept { key: accepted, rank } if accepted == key => verdict = Some(Ok(rank)),
+                Action::Accept { key: accepted, rank, taken } if accepted == key => verdict = Some(Ok((rank, taken))),
                 Action::Refuse { key: refused, refusal, rank } if refused == key => {
                     verdict = Some(Err((refusal, rank)))
                 }
@@ -141,10 +156,10 @@ impl Hosting {
         }
         daemon.rearm();
         match verdict {
-            Some(Ok(rank)) if request.attempt.is_some() => {
-                daemon.batch.make_ready(daemon, key, uid, daemon.own_rank(rank), request).await
+            Some(Ok((rank, taken))) if request.attempt.is_some() => {
+                daemon.batch.make_ready(daemon, key, uid, daemon.own_rank(rank), taken, request).await
             }
-            Some(Ok(rank)) => self.make_ready(daemon, key, uid, daemon.own_rank(rank), request).await,
+            Some(Ok((rank, taken))) => self.make_ready(daemon, key, uid, daemon.own_rank(rank), taken, request).await,
             Some(Err((refusal, rank))) => ReservationAnswer::Refused { refusal, rank: daemon.own_rank(rank) },
             None => self.refused(daemon, &request, "no answer from admission".to_owned()),
         }
@@ -156,6 +171,7 @@ impl Hosting {
         key: Key,
         uid: u32,
         rank: OwnRank,
+        taken: Taken,
         request: ReservationRequest,
     ) -> ReservationAnswer {
         let session = session_name(uid);
@@ -174,7 +190,7 @@ impl Hosting {
             sessions.names.insert(key.clone(), session.clone());
         }
         let ReservationRequest { job_id, job, warrant, .. } = request;
-        let prepare = Prepare { request: 0, session: session.clone(), job_id, job, warrant };
+        let prepare = Prepare { request: 0, session: session.clone(), job_id, job, warrant, taken };
         match runner.prepare(prepare).await {
             Ok(()) => ReservationAnswer::Reserved { session, rank, spool: None },
             Err(refusal) => {
@@ -211,7 +227,15 @@ impl Hosting {
     /// Something happened with a user's runner.
     pub fn runner_said(&self, daemon: &Rc<Daemon>, uid: u32, event: runners::Event) {
         match event {
-            runners::Event::Said(Word::Hello { public_key, sessions, attempts, queues, since_boot_ms, past }) => {
+            runners::Event::Said(Word::Hello {
+                public_key,
+                sessions,
+                attempts,
+                queues,
+                since_boot_ms,
+                holds,
+                past,
+            }) => {
                 self.runner_keys.borrow_mut().insert(uid, public_key);
                 for (held, past) in past {
                     tell_past(daemon, uid, held, past);
@@ -220,9 +244,9 @@ impl Hosting {
                 daemon.queues.tell_suspended(daemon, uid);
                 self.certify(daemon, uid, public_key);
                 let daemon = daemon.clone();
-                let queues = queues.into_iter().collect();
+                let (queues, holds) = (queues.into_iter().collect(), holds.into_iter().collect());
                 tokio::task::spawn_local(async move {
-                    daemon.batch.introduced(&daemon, uid, attempts, &queues, since_boot_ms).await;
+                    daemon.batch.introduced(&daemon, uid, attempts, &queues, &holds, since_boot_ms).await;
                     if let Some(runner) = daemon.runners.connected(uid) {
                         runner.introduce();
                     }
@@ -295,7 +319,7 @@ impl Hosting {
             }
             let user = UserName::from(daemon.user_of(uid));
             let queue = QueueName::from(daemon.queues.resolve(&one.queue));
-            self.feed(daemon, Event::Adopted { key, user, queue, slot: Slot::Counted });
+            self.feed(daemon, Event::Adopted { key, user, queue, slot: Slot::Counted, taken: one.taken });
         }
     }
 
@@ -352,7 +376,10 @@ impl Hosting {
     fn carry_out(&self, daemon: &Rc<Daemon>, action: Action) {
         match action {
             Action::Void { key } => self.void(daemon, &key),
-            Action::Offer { home, queue } => daemon.tell_home(home.as_str(), Note::Offer { queue: queue.to_string() }),
+            Action::Offer { home, queue, job } => {
+                let note = Note::Offer { queue: queue.to_string(), job_id: job.map(|job| job.0) };
+                daemon.tell_home(home.as_str(), note);
+            }
             // Verdicts are read where the question was asked.
             Action::Accept { .. } | Action::Refuse { .. } => {}
         }

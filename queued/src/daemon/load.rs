@@ -56,6 +56,12 @@ impl Load {
     }
 }
 
+/// The memory of this host in bytes; 0: it cannot be read.
+pub fn memory() -> u64 {
+    let kind = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+    System::new_with_specifics(kind).map_or(0, |system| system.total_memory())
+}
+
 fn platform() -> String {
     format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH)
 }

@@ -10,12 +10,15 @@ use super::Daemon;
 use crate::core::choose;
 use crate::core::names::HostName;
 
+/// Whether this host is a cluster of its own.
+pub fn is_alone(daemon: &Rc<Daemon>) -> bool {
+    let settings = daemon.settings.borrow();
+    settings.listen.is_none() && settings.peers.as_ref().is_none_or(Vec::is_empty)
+}
+
 /// Waits for as long as hosts may still come to be known.
 pub async fn settle(daemon: &Rc<Daemon>) {
-    let is_alone = {
-        let settings = daemon.settings.borrow();
-        settings.listen.is_none() && settings.peers.as_ref().is_none_or(Vec::is_empty)
-    };
+    let is_alone = is_alone(daemon);
     let expected = daemon.memory.names().count().max(1);
     loop {
         let heard = daemon.heard.notified();

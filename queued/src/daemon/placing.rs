@@ -72,6 +72,7 @@ impl Placing {
             directory: request.job.directory.display(),
             priority: 0,
             choice: request.choice.clone(),
+            needs: daemon.queues.needs_of(&request.job),
             allowed: request.job.hosts.clone(),
             excluded: request.excluded.clone(),
             on_full: request.on_full,
@@ -143,7 +144,10 @@ impl Placing {
         let host = HostName::from(host);
         match note {
             Note::Ended { job_id, rank, .. } => self.feed(daemon, Event::Ended { id: JobId(job_id), host, rank }),
-            Note::Offer { queue } => self.feed(daemon, Event::SlotFreed { host, queue: QueueName::from(queue) }),
+            Note::Offer { queue, job_id } => {
+                let (queue, job) = (QueueName::from(queue), job_id.map(JobId));
+                self.feed(daemon, Event::SlotFreed { host, queue, job });
+            }
             Note::Release { .. } | Note::Decline { .. } => {}
         }
     }

@@ -16,6 +16,7 @@ use wire::api::{Opening, Refusal, RefusalKind, SessionRow};
 use wire::batch::OutputStream;
 use wire::history::Past;
 
+use crate::core::resources::Taken;
 use crate::link::{
     self, AttemptKey, AttemptWord, Decoder, FromRunner, Held, Notify, Prepare, PrepareAttempt, ToRunner,
 };
@@ -52,6 +53,8 @@ pub enum Word {
         queues: Vec<(AttemptKey, String)>,
         /// When it began, milliseconds since boot.
         since_boot_ms: u64,
+        /// What these attempts have of this host.
+        holds: Vec<(AttemptKey, Taken)>,
         /// Sessions that have ended meanwhile.
         past: Vec<(Held, Past)>,
     },
@@ -336,8 +339,8 @@ impl RunnerLink {
                             let _ = sender.send(sessions);
                         }
                     }
-                    FromRunner::Hello { public_key, sessions, attempts, queues, since_boot_ms, past } => {
-                        heard(Word::Hello { public_key, sessions, attempts, queues, since_boot_ms, past });
+                    FromRunner::Hello { public_key, sessions, attempts, queues, since_boot_ms, holds, past } => {
+                        heard(Word::Hello { public_key, sessions, attempts, queues, since_boot_ms, holds, past });
                     }
                     FromRunner::Released { session } => heard(Word::Released(session)),
                     FromRunner::Ended { session, busy, past } => heard(Word::Ended(session, busy, past)),

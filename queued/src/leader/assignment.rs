@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use wire::ByteString;
 use wire::job::Job;
 
+use crate::core::resources::Taken;
 use crate::link::AttemptKey;
 
 /// A job as the runner checked it and the leader runs it.
@@ -37,6 +38,9 @@ pub struct Assignment {
     /// For a batch job, which attempt this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptKey>,
+    /// What it has of its host, for a daemon that remembers nothing.
+    #[serde(default)]
+    pub taken: Taken,
 }
 
 impl Assignment {

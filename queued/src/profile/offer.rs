@@ -1,11 +1,12 @@
 //! What a host offers to jobs, and what jobs need of it. Whether a need is met is decided elsewhere.
 
+use toml::de::DeTable;
 use wire::needs::{LONGEST_WORD, is_offer_name, is_plain};
 pub use wire::needs::{Need, NeedTest, NeedValue};
 
-use super::fault::Faults;
+use super::fault::{Fault, Faults, Source};
 use super::size::Size;
-use super::value::{MOST, Value, gather};
+use super::value::{self, MOST, Value, gather};
 use super::words::absolute;
 use super::written::{self, Written, quoted};
 use crate::config::is_host_name;
@@ -46,6 +47,22 @@ pub struct Offers(pub Vec<Offer>);
 /// What `needs` says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs(pub Vec<Need>);
+
+/// What `offer` says in a file that has other things too, `queued.toml`: for this host, its `[host.NAME]` before
+/// the rest.
+///
+/// # Errors
+/// What is wrong with it, with its places.
+pub fn in_settings(text: &str, host: &str) -> Result<Offers, Vec<Fault>> {
+    let source = Source::new(text);
+    let (table, _) = DeTable::parse_recoverable(text);
+    let entries = value::entries("", table.get_ref(), &source);
+    let entry = |name: &str| entries.iter().find(|(key, _)| key.text == name).map(|(_, value)| value);
+    let own = entry("host").and_then(Value::lines).unwrap_or_default();
+    let own = own.iter().find(|(key, _)| key.text == host).and_then(|(_, table)| table.lines()).unwrap_or_default();
+    let own = own.iter().find(|(key, _)| key.text == "offer").map(|(_, value)| value);
+    own.or_else(|| entry("offer")).map_or(Ok(Offers::default()), offers)
+}
 
 pub(super) fn needs(value: &Value<'_>) -> Result<Needs, Faults> {
     let expected = "a list of needs such as [\"gpu=1\", \"scratch>=500GiB\", \"raid\"] is expected";

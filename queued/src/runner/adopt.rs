@@ -22,6 +22,7 @@ pub fn adopt_all(shared: &Arc<Shared>, batch: &Desk) -> io::Result<()> {
             if let Some(key) = &assignment.attempt {
                 // Noted at once: the daemon's first word of us names it.
                 let word = if pid > 0 { AttemptWord::Started { pid } } else { AttemptWord::Released };
+                shared.board.hold(key, assignment.taken.clone());
                 shared.board.note(key, &assignment.job.queue, word);
                 batch.give(Order::Adopt(Box::new(assignment), leader, pid));
                 continue;
@@ -31,6 +32,7 @@ pub fn adopt_all(shared: &Arc<Shared>, batch: &Desk) -> io::Result<()> {
                 job_id: assignment.job_id,
                 home: assignment.job.home.clone(),
                 queue: assignment.job.queue.clone(),
+                taken: assignment.taken.clone(),
             };
             shared.open(held, Start::Adopt(Box::new(assignment), leader, attachment));
         }

@@ -57,7 +57,13 @@ mod tests {
     use super::*;
 
     fn session(job_id: u64) -> (Held, Past) {
-        let held = Held { session: String::new(), job_id, home: "redfish".into(), queue: "now".into() };
+        let held = Held {
+            session: String::new(),
+            job_id,
+            home: "redfish".into(),
+            queue: "now".into(),
+            taken: Default::default(),
+        };
         (held, Past { command: "true".into(), started_us: 1, ended_us: 2, end: None })
     }
 

@@ -20,6 +20,7 @@ mod display;
 mod ended;
 mod entrance;
 mod farewell;
+mod given;
 mod given_away;
 mod leader_link;
 mod maker;

@@ -12,9 +12,11 @@ use wire::api::{Refusal, RefusalKind};
 use wire::identity::{Trust, Verified};
 use wire::job::{Descriptor, Job};
 
+use crate::core::resources::Taken;
 use crate::leader::Assignment;
 use crate::link::Prepare;
 use crate::runner::convert::words;
+use crate::runner::given;
 use crate::runner::tee::Tee;
 
 /// The assignment for a job that may run here, else the refusal.
@@ -22,7 +24,7 @@ use crate::runner::tee::Tee;
 /// # Errors
 /// The sentence to be shown and its kind.
 pub fn check(prepare: Prepare, host: &str, place: &str, trust: &Trust, now_unix: i64) -> Result<Assignment, Refusal> {
-    let Prepare { session, job_id, mut job, warrant, .. } = prepare;
+    let Prepare { session, job_id, mut job, warrant, taken, .. } = prepare;
     let verified: Verified = warrant
         .verify(&job.digest(), trust, now_unix)
         .map_err(|error| refusal(RefusalKind::Failed, format!("the job's warrant is refused: {error}")))?;
@@ -39,7 +41,7 @@ pub fn check(prepare: Prepare, host: &str, place: &str, trust: &Trust, now_unix:
             *descriptor = Descriptor::Pipe;
         }
     }
-    let variables = variables(&job, job_id, host);
+    let variables = variables(&job, job_id, host, &taken);
     Ok(Assignment {
         session,
         place: place.to_owned(),
@@ -50,12 +52,13 @@ pub fn check(prepare: Prepare, host: &str, place: &str, trust: &Trust, now_unix:
         variables,
         job,
         attempt: None,
+        taken,
     })
 }
 
 /// Variables that every job finds besides its own.
-fn variables(job: &Job, job_id: u64, host: &str) -> Vec<ByteString> {
-    [
+fn variables(job: &Job, job_id: u64, host: &str, taken: &Taken) -> Vec<ByteString> {
+    let own = [
         ("QUEUE", "i".to_owned()),
         ("QUEUE_JOB_ID", job_id.to_string()),
         ("QUEUE_QUEUE", job.queue.clone()),
@@ -63,10 +66,10 @@ fn variables(job: &Job, job_id: u64, host: &str) -> Vec<ByteString> {
         ("QUEUE_HOME_HOST", job.home.clone()),
         ("QUEUE_SUBMIT_HOST", job.home.clone()),
         ("QUEUE_ATTEMPT", "1".to_owned()),
-    ]
-    .into_iter()
-    .map(|(name, value)| ByteString(format!("{name}={value}").into_bytes()))
-    .collect()
+    ];
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let all = own.chain(given::variables(taken));
+    all.map(|(name, value)| ByteString(format!("{name}={value}").into_bytes())).collect()
 }
 
 /// A refusal in these words.

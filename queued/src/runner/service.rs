@@ -256,6 +256,7 @@ impl Service {
                     job_id: prepare.job_id,
                     home: prepare.job.home.clone(),
                     queue: prepare.job.queue.clone(),
+                    taken: prepare.taken.clone(),
                 };
                 if !self.shared.open(held, session::Start::Prepare(prepare)) {
                     let message = "the runner cannot open another session".to_owned();

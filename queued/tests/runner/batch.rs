@@ -35,7 +35,8 @@ pub fn preparation(host: &Host, job: Job, key: &AttemptKey) -> PrepareAttempt {
     let warrant = host.warrant(&job);
     let wishes = Wishes { name: Some("nightly".into()), tags: vec!["a".into(), "b".into()], ..Wishes::default() };
     let (key, submitted_us) = (key.clone(), 1_700_000_000_000_000);
-    PrepareAttempt { request: 1, key, job, warrant, wishes, submitted_us, lease_ms: None, bin: None }
+    let (lease_ms, bin, taken) = (None, None, Default::default());
+    PrepareAttempt { request: 1, key, job, warrant, wishes, submitted_us, lease_ms, bin, taken }
 }
 
 pub fn prepare(host: &mut Host, prepare: PrepareAttempt) -> Result<(), Refusal> {

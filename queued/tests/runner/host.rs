@@ -152,7 +152,14 @@ impl Host {
     pub fn prepare(&mut self, job: Job, warrant: Warrant) -> Result<String, Refusal> {
         self.next += 1;
         let session = wire::identity::session_name(&[self.next as u8; 16], sys::credentials::own_uid());
-        let prepare = Prepare { request: self.next, session: session.clone(), job_id: self.next, job, warrant };
+        let prepare = Prepare {
+            request: self.next,
+            session: session.clone(),
+            job_id: self.next,
+            job,
+            warrant,
+            taken: Default::default(),
+        };
         self.tell(&ToRunner::Prepare(Box::new(prepare)));
         loop {
             match self.hear() {

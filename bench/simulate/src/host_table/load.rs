@@ -46,6 +46,7 @@ impl Load {
             memory_free_mib: now,
             starting: 0,
             queues,
+            offers: Vec::new(),
             platform: "linux/x86_64".into(),
             version: "0.1.0".into(),
             clock_us: 1_790_000_000_000_000 + now * 1000,

@@ -110,7 +110,8 @@ impl Shipped {
                 dispatch::Action::Ask { id, host, runner_up_rank, slot, .. } => {
                     let key = Key { home: self.homes[home].name.clone(), id };
                     let (user, queue) = (self.user.clone(), self.queue.clone());
-                    let ask = Ask { key, user, queue, priority: 0, runner_up_rank, slot, if_full: IfFull::Remember };
+                    let (needs, if_full) = (Default::default(), IfFull::Remember);
+                    let ask = Ask { key, user, queue, priority: 0, runner_up_rank, slot, needs, if_full };
                     self.counts.asked += 1;
                     let delay = delay(cluster);
                     cluster.send(delay, Message::Ask { host: number_of(&host), ask: Box::new(ask) });
@@ -135,7 +136,7 @@ impl Shipped {
         for action in self.hosts[host].admission.handle(millis(cluster.now), event) {
             let delay = delay(cluster);
             match action {
-                admission::Action::Accept { key, rank } => {
+                admission::Action::Accept { key, rank, .. } => {
                     let rank = self.hosts[host].own_rank(rank);
                     cluster.send(delay, Message::Reserved { host, key, rank });
                 }
@@ -241,6 +242,7 @@ impl Policy for Shipped {
             directory: String::new(),
             priority: 0,
             choice: HostChoice::Any,
+            needs: Default::default(),
             allowed: Vec::new(),
             excluded: Vec::new(),
             on_full: OnFull::Wait,

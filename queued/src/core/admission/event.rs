@@ -1,9 +1,12 @@
 //! What an admission hears and what it asks for.
 
+use std::collections::BTreeMap;
+
 use wire::api::Refusal;
 
 use crate::core::names::{HostName, JobId, QueueName, UserName};
 use crate::core::rank::RankRule;
+use crate::core::resources::{Needs, Offers, Taken};
 
 /// A start as its host knows it: job `id` of `home`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,6 +15,12 @@ pub struct Key {
     pub home: HostName,
     /// The job's number there.
     pub id: JobId,
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "job {}@{}", self.id.0, self.home)
+    }
 }
 
 /// A home asks for a start.
@@ -29,6 +38,8 @@ pub struct Ask {
     pub runner_up_rank: Option<f64>,
     /// Whether it takes a slot.
     pub slot: Slot,
+    /// What it takes of this host besides.
+    pub needs: Needs,
     /// Whether its home is told when a slot becomes free.
     pub if_full: IfFull,
 }
@@ -64,13 +75,15 @@ pub struct QueueRule {
     pub shut: Option<String>,
     /// How its rank is computed.
     pub rank: RankRule,
+    /// `max-cpus`: the most slots of one job; `None` is no limit of its own.
+    pub most_cpus: Option<u32>,
 }
 
 impl QueueRule {
     /// A queue whose profile says nothing: `now` has no limit, others as many as CPUs.
     pub fn default_for(queue: QueueName, cpus: u32) -> Self {
         let limit = (queue.as_str() != "now").then_some(cpus);
-        Self { queue, limit, shut: None, rank: RankRule::Share }
+        Self { queue, limit, shut: None, rank: RankRule::Share, most_cpus: None }
     }
 }
 
@@ -79,6 +92,15 @@ impl QueueRule {
 pub enum Event {
     /// All queues with their limits and gates, at the start and after every change.
     Queues(Vec<QueueRule>),
+    /// What this host is: its memory in bytes, and words such as `linux` by name; once, at the start.
+    Found {
+        /// Bytes.
+        memory: u64,
+        /// Words by name.
+        facts: BTreeMap<String, String>,
+    },
+    /// All that is offered to jobs, at the start and after every change.
+    Offers(Offers),
     /// The load was read.
     Sampled {
         /// Runnable tasks at this instant.
@@ -106,8 +128,10 @@ pub enum Event {
         user: UserName,
         /// In which queue it was started.
         queue: QueueName,
-        /// Whether it holds a slot.
+        /// Whether it holds slots.
         slot: Slot,
+        /// What it has.
+        taken: Taken,
     },
     /// The job has ended.
     Ended {
@@ -136,6 +160,8 @@ pub enum Action {
         key: Key,
         /// The rank before it.
         rank: f64,
+        /// What it has of this host from now on.
+        taken: Taken,
     },
     /// Answer `Refused`.
     Refuse {
@@ -158,5 +184,7 @@ pub enum Action {
         home: HostName,
         /// In which queue.
         queue: QueueName,
+        /// Which of its jobs was refused last for the same needs; `None` where nothing but a slot is needed.
+        job: Option<JobId>,
     },
 }

@@ -4,7 +4,9 @@
 //! own home and the others. A start is accepted (the slot is held for 5 s until the client
 //! releases it), refused with the true state, or refused as worse than the home's runner-up.
 //! Whoever was refused because a queue is full is remembered for 30 s, and a slot that
-//! becomes free is offered and held for one of them.
+//! becomes free is offered and held for one of them, together with what else its jobs need.
+//! A job that says so takes several slots; memory and what is offered under a name is in a
+//! [`Pool`]. Who waits for that holds up nobody who does not need it.
 //!
 //! | State of a start | asked | started | withdrawn | ended | 5 s passed |
 //! |---|---|---|---|---|---|
@@ -26,6 +28,7 @@ pub use event::{Action, Ask, Event, IfFull, Key, QueueRule, Slot};
 use super::estimate::Estimate;
 use super::names::{QueueName, UserName};
 use super::rank::Figures;
+use super::resources::{Lack, Needs, Pool, Taken};
 use super::time::Millis;
 use waiting::{Offers, Waiting};
 
@@ -46,7 +49,9 @@ pub struct Admission {
     starts: HashMap<Key, Start>,
     /// When the reservations among the starts end.
     reservations: BTreeSet<(Millis, Key)>,
-    /// Starts that hold a slot, by queue.
+    /// What there is besides slots.
+    pool: Pool<Holder>,
+    /// Slots that starts hold, by queue.
     used: HashMap<QueueName, u32>,
     waiting: Waiting,
     offers: Offers,
@@ -57,9 +62,28 @@ struct Start {
     user: UserName,
     queue: QueueName,
     slot: Slot,
+    /// How many slots.
+    cpus: u32,
     /// `None`: before this daemon began.
     since: Option<Millis>,
     phase: Phase,
+}
+
+/// Who has something of the pool.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Holder {
+    Start(Key),
+    /// It is held for a waiter.
+    Offer(u64),
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Start(key) => key.fmt(f),
+            Self::Offer(_) => f.write_str("one who waits for it"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +103,7 @@ impl Admission {
             queues: Vec::new(),
             starts: HashMap::new(),
             reservations: BTreeSet::new(),
+            pool: Pool::default(),
             used: HashMap::new(),
             waiting: Waiting::default(),
             offers: Offers::default(),
@@ -90,6 +115,8 @@ impl Admission {
         let mut actions = Vec::new();
         match event {
             Event::Queues(queues) => self.queues = queues,
+            Event::Found { memory, facts } => self.pool.found(memory, facts),
+            Event::Offers(offers) => self.pool.offer(offers),
             Event::Sampled { runnable, load1 } => {
                 self.load1 = load1;
                 self.estimate.sampled(now, runnable);
@@ -107,14 +134,18 @@ impl Admission {
                     self.reservations.remove(&(until, key));
                 }
             }
-            Event::Adopted { key, user, queue, slot } => {
+            Event::Adopted { key, user, queue, slot, taken } => {
                 if !self.starts.contains_key(&key) {
-                    self.begin(key, Start { user, queue, slot, since: None, phase: Phase::Running });
+                    // A release before did not say how many; then it was one.
+                    let cpus = taken.cpus.max(1);
+                    self.pool.adopt(Holder::Start(key.clone()), taken);
+                    self.begin(key, Start { user, queue, slot, cpus, since: None, phase: Phase::Running });
                 }
             }
             Event::Ended { key, busy } => self.end(now, &key, busy),
             Event::Declined { home, queue } => {
-                if let Some(waiter) = self.offers.take(&home, &queue) {
+                if let Some(waiter) = self.offers.take_any(&home, &queue) {
+                    self.pool.give_back(&Holder::Offer(waiter.number()));
                     self.waiting.forget(&waiter);
                 }
             }
@@ -149,11 +180,27 @@ impl Admission {
             speed: self.speed,
             starting: starting as u32,
             queues: self.queues.iter().map(|rule| self.queue_state(rule)).collect(),
+            offers: self.pool.state(),
             ..HostState::default()
         }
     }
 
-    /// Starts that hold a slot of `queue`, reserved and running.
+    /// Why a start that needs this could not begin in `queue` at this moment, were there a slot for one; `None`: it
+    /// could.
+    pub fn lack(&self, queue: &QueueName, needs: &Needs) -> Option<String> {
+        let rule = self.rule(queue);
+        let slots = rule.and_then(|rule| (needs.cpus > 1).then(|| self.too_few_slots(rule, needs, 0)).flatten());
+        let pool = || self.pool.try_take(needs).err().map(|lack| lack.words().to_owned());
+        self.never(queue, needs).or(slots).or_else(pool)
+    }
+
+    /// Why such a start could never begin here, as far as this host knows; `None`: some day it could.
+    pub fn never(&self, queue: &QueueName, needs: &Needs) -> Option<String> {
+        let slots = self.rule(queue).and_then(|rule| never_fits(rule, needs, self.cpus));
+        slots.or_else(|| self.pool.could_ever(needs).err().map(|lack| lack.words().to_owned()))
+    }
+
+    /// Slots of `queue` that starts hold, reserved and running.
     pub fn running(&self, queue: &QueueName) -> u32 {
         self.used.get(queue).copied().unwrap_or_default()
     }
@@ -180,16 +227,17 @@ impl Admission {
     fn answer(&mut self, now: Millis, ask: Ask) -> Action {
         let rank = self.rank(now, &ask.queue);
         match self.judge(now, &ask, rank) {
-            Ok(()) => {
+            Ok(taken) => {
                 if !self.starts.contains_key(&ask.key) {
                     self.estimate.started(now);
                     let (since, phase) = (Some(now), Phase::Reserved { until: now + RESERVATION });
-                    self.begin(
-                        ask.key.clone(),
-                        Start { user: ask.user, queue: ask.queue, slot: ask.slot, since, phase },
-                    );
+                    let (slot, cpus) = (ask.slot, ask.needs.cpus);
+                    if ask.needs.take_something() {
+                        self.pool.adopt(Holder::Start(ask.key.clone()), taken.clone());
+                    }
+                    self.begin(ask.key.clone(), Start { user: ask.user, queue: ask.queue, slot, cpus, since, phase });
                 }
-                Action::Accept { key: ask.key, rank }
+                Action::Accept { key: ask.key, rank, taken }
             }
             Err(refusal) => {
                 if refusal.kind == RefusalKind::Full && ask.if_full == IfFull::Remember {
@@ -200,43 +248,64 @@ impl Admission {
         }
     }
 
-    fn judge(&mut self, now: Millis, ask: &Ask, rank: f64) -> Result<(), Refusal> {
-        match self.starts.get(&ask.key).map(|start| start.phase) {
+    fn judge(&mut self, now: Millis, ask: &Ask, rank: f64) -> Result<Taken, Refusal> {
+        match self.starts.get(&ask.key).map(|start| (start.phase, start.cpus)) {
             // The first answer was lost or is on its way: the same answer again.
-            Some(Phase::Reserved { .. }) => return Ok(()),
-            Some(Phase::Running) => {
+            Some((Phase::Reserved { .. }, cpus)) => {
+                let held = self.pool.held(&Holder::Start(ask.key.clone()));
+                return Ok(held.cloned().unwrap_or(Taken { cpus, ..Taken::default() }));
+            }
+            Some((Phase::Running, _)) => {
                 return Err(refusal(RefusalKind::Failed, format!("job {} runs here already", ask.key.id)));
             }
             None => {}
         }
-        let Some(rule) = self.rule(&ask.queue) else {
+        let Some(rule) = self.queues.iter().find(|rule| rule.queue == ask.queue) else {
             return Err(refusal(RefusalKind::Failed, format!("no queue \"{}\"", ask.queue)));
         };
+        if let Some(words) = self.never(&ask.queue, &ask.needs) {
+            return Err(refusal(RefusalKind::Impossible, words));
+        }
         if ask.slot == Slot::Without {
-            return Ok(());
+            return self.pool.try_take(&ask.needs).map_err(refused_by);
         }
         if let Some(words) = &rule.shut {
             return Err(refusal(RefusalKind::Full, format!("queue \"{}\" {words}", ask.queue)));
         }
-        let (limit, running) = (rule.limit.unwrap_or(u32::MAX), self.running(&ask.queue));
-        // A slot that was held for this home is its own, but never one beyond the limit.
-        let offered = self.offers.take(&ask.key.home, &ask.queue);
+        // What was held for this home is its own, but never a slot beyond the limit.
+        let offered = self.offers.take(&ask.key.home, &ask.queue, &ask.needs);
         let held = if offered.is_some() { 0 } else { self.offers.held(&ask.queue) };
-        if running.saturating_add(held) >= limit {
-            let words = format!("queue \"{}\" is full ({running} of {limit})", ask.queue);
+        let too_few = self.too_few_slots(rule, &ask.needs, held);
+        if let Some(waiter) = &offered {
+            self.pool.give_back(&Holder::Offer(waiter.number()));
+        }
+        if let Some(words) = too_few {
             return Err(refusal(RefusalKind::Full, words));
         }
+        let taken = self.pool.try_take(&ask.needs).map_err(refused_by)?;
         if let Some(waiter) = offered {
             self.waiting.served(&waiter);
-            return Ok(());
+            return Ok(taken);
         }
         match ask.runner_up_rank {
             Some(other) if rank > other * (1.0 + TOLERANCE) => {
                 let words = format!("{:.2} of {} CPUs busy", self.estimate.busy(now), self.cpus);
                 Err(refusal(RefusalKind::Worse, words))
             }
-            _ => Ok(()),
+            _ => Ok(taken),
         }
+    }
+
+    /// Whether there are fewer slots than are needed, `held` of them being for others, in words.
+    fn too_few_slots(&self, rule: &QueueRule, needs: &Needs, held: u32) -> Option<String> {
+        let (limit, running) = (rule.limit?, self.running(&rule.queue));
+        let used = running.saturating_add(held);
+        if needs.cpus <= 1 {
+            return (used >= limit).then(|| format!("queue \"{}\" is full ({running} of {limit})", rule.queue));
+        }
+        let free = limit.saturating_sub(used);
+        let words = || format!("queue \"{}\" has {free} of {limit} slots free, {} needed", rule.queue, needs.cpus);
+        (free < needs.cpus).then(words)
     }
 
     fn begin(&mut self, key: Key, start: Start) {
@@ -244,13 +313,15 @@ impl Admission {
             self.reservations.insert((until, key.clone()));
         }
         if start.slot == Slot::Counted {
-            *self.used.entry(start.queue.clone()).or_default() += 1;
+            let used = self.used.entry(start.queue.clone()).or_default();
+            *used = used.saturating_add(start.cpus);
         }
         self.starts.insert(key, start);
     }
 
     fn end(&mut self, now: Millis, key: &Key, busy: f64) {
         let Some(start) = self.starts.remove(key) else { return };
+        self.pool.give_back(&Holder::Start(key.clone()));
         self.estimate.ended(now, start.since, busy);
         if let Phase::Reserved { until } = start.phase {
             self.reservations.remove(&(until, key.clone()));
@@ -258,7 +329,7 @@ impl Admission {
         if start.slot == Slot::Counted
             && let Some(used) = self.used.get_mut(&start.queue)
         {
-            *used -= 1;
+            *used = used.saturating_sub(start.cpus);
         }
     }
 
@@ -270,6 +341,7 @@ impl Admission {
             actions.push(Action::Void { key });
         }
         for lapsed in self.offers.expire(now) {
+            self.pool.give_back(&Holder::Offer(lapsed.number()));
             self.waiting.forget(&lapsed);
         }
         self.waiting.expire(now);
@@ -286,11 +358,19 @@ impl Admission {
         for rule in self.queues.iter().filter(|rule| rule.shut.is_none()) {
             let running = self.used.get(&rule.queue).copied().unwrap_or_default();
             let used = running.saturating_add(self.offers.held(&rule.queue));
-            let free = rule.limit.map_or(u32::MAX, |limit| limit.saturating_sub(used));
-            for _ in 0..free {
-                let Some(waiter) = self.waiting.next(&rule.queue, &running_by_user, &self.offers) else { break };
+            let mut free = rule.limit.map_or(u32::MAX, |limit| limit.saturating_sub(used));
+            while free > 0 {
+                let pool = &self.pool;
+                let fits = |needs: &Needs| needs.cpus <= free && pool.try_take(needs).is_ok();
+                let Some(waiter) = self.waiting.next(&rule.queue, &running_by_user, &self.offers, fits) else { break };
+                free -= waiter.needs.cpus;
                 *running_by_user.entry(waiter.user.clone()).or_default() += 1;
-                actions.push(Action::Offer { home: waiter.home.clone(), queue: rule.queue.clone() });
+                let job = (!waiter.needs.are_plain()).then_some(waiter.job);
+                actions.push(Action::Offer { home: waiter.home.clone(), queue: rule.queue.clone(), job });
+                if waiter.needs.take_something() {
+                    // It was free a moment ago.
+                    let _ = self.pool.take(Holder::Offer(waiter.number()), &waiter.needs);
+                }
                 self.offers.hold(now, waiter.clone());
             }
         }
@@ -308,6 +388,32 @@ impl Admission {
             load1: self.load1,
             running: self.running(queue),
         }
+    }
+}
+
+/// Why a start of this queue could never be so wide, if it could not. Where slots are not counted, the CPUs are the
+/// measure.
+fn never_fits(rule: &QueueRule, needs: &Needs, cpus: u32) -> Option<String> {
+    let QueueRule { queue, limit, most_cpus, .. } = rule;
+    if needs.cpus <= 1 {
+        return None;
+    }
+    if let Some(most) = most_cpus.filter(|most| needs.cpus > *most) {
+        return Some(format!("queue \"{queue}\" allows {most} CPUs a job, {} needed", needs.cpus));
+    }
+    match limit {
+        Some(limit) if needs.cpus > *limit => {
+            Some(format!("queue \"{queue}\" has {limit} slots in all, {} needed", needs.cpus))
+        }
+        None if needs.cpus > cpus => Some(format!("{cpus} CPUs in all, {} needed", needs.cpus)),
+        Some(_) | None => None,
+    }
+}
+
+fn refused_by(lack: Lack) -> Refusal {
+    match lack {
+        Lack::Taken(words) => refusal(RefusalKind::Full, words),
+        Lack::Never(words) => refusal(RefusalKind::Impossible, words),
     }
 }
 

@@ -6,6 +6,7 @@ use super::waiting::{MOST_WAITING, OFFERED, REMEMBERED};
 use super::*;
 use crate::core::names::JobId;
 use crate::core::rank::RankRule;
+use crate::core::resources::Amount;
 
 struct Here {
     admission: Admission,
@@ -26,8 +27,12 @@ impl Here {
         self.actions.extend(self.admission.handle(self.now, event));
         for rule in &self.admission.queues {
             let counted = self.admission.starts.values();
-            let counted = counted.filter(|start| start.slot == Slot::Counted && start.queue == rule.queue).count();
-            assert_eq!(counted as u32, self.admission.running(&rule.queue), "slots are counted twice over");
+            let counted = counted.filter(|start| start.slot == Slot::Counted && start.queue == rule.queue);
+            assert_eq!(
+                counted.map(|start| start.cpus).sum::<u32>(),
+                self.admission.running(&rule.queue),
+                "slots are counted twice over"
+            );
         }
         if let Some(deadline) = self.admission.next_deadline() {
             assert!(deadline > self.now, "a deadline that stays is a busy loop");
@@ -44,7 +49,7 @@ impl Here {
         let wanted = ask.key.clone();
         self.feed(Event::Asked(ask));
         match self.actions.pop_front() {
-            Some(Action::Accept { key, rank }) if key == wanted => rank,
+            Some(Action::Accept { key, rank, .. }) if key == wanted => rank,
             other => panic!("{other:?} instead of an acceptance"),
         }
     }
@@ -62,7 +67,7 @@ impl Here {
     #[track_caller]
     fn offers(&mut self) -> String {
         match self.actions.pop_front() {
-            Some(Action::Offer { home, queue }) if queue.as_str() == "wait" => home.to_string(),
+            Some(Action::Offer { home, queue, job: None }) if queue.as_str() == "wait" => home.to_string(),
             other => panic!("{other:?} instead of an offer"),
         }
     }
@@ -91,7 +96,7 @@ impl Drop for Here {
 }
 
 fn rule(queue: &str, limit: Option<u32>) -> QueueRule {
-    QueueRule { queue: queue.into(), limit, shut: None, rank: RankRule::Share }
+    QueueRule { queue: queue.into(), limit, shut: None, rank: RankRule::Share, most_cpus: None }
 }
 
 fn key(home: &str, id: u64) -> Key {
@@ -107,6 +112,7 @@ fn ask(home: &str, id: u64) -> Ask {
         priority: 0,
         runner_up_rank: None,
         slot: Slot::Counted,
+        needs: Needs::default(),
         if_full: IfFull::Remember,
     }
 }
@@ -198,7 +204,7 @@ fn jobs_that_ran_before_the_daemon_hold_their_slots() {
     let mut here = Here::new();
     for id in 1..=2 {
         let (user, queue) = ("alice".into(), "wait".into());
-        here.feed(Event::Adopted { key: key("h0", id), user, queue, slot: Slot::Counted });
+        here.feed(Event::Adopted { key: key("h0", id), user, queue, slot: Slot::Counted, taken: Taken::default() });
     }
     assert_eq!(here.refuses(ask("h1", 1)).0, RefusalKind::Full);
     here.end("h0", 1);
@@ -345,4 +351,128 @@ impl Ask {
     fn in_now(self) -> Self {
         Self { queue: "now".into(), ..self }
     }
+}
+
+fn needing(home: &str, id: u64, texts: &[&str]) -> Ask {
+    let named = texts.iter().map(|text| wire::needs::Need::parse(text).expect(text)).collect();
+    Ask { needs: Needs { named, ..Needs::default() }, queue: "now".into(), ..ask(home, id) }
+}
+
+fn wide(home: &str, id: u64, cpus: u32) -> Ask {
+    Ask { needs: Needs { cpus, ..Needs::default() }, ..ask(home, id) }
+}
+
+/// A host that offers two GPUs by name.
+fn with_gpus() -> Here {
+    let mut here = Here::new();
+    let gpus = Amount::Devices(vec!["0".into(), "1".into()]);
+    here.feed(Event::Offers([("gpu".to_owned(), gpus)].into()));
+    here
+}
+
+fn free_gpus(here: &Here) -> u64 {
+    here.admission.state(here.now).offers[0].free
+}
+
+#[test]
+fn what_a_job_takes_is_free_again_when_it_ends_is_void_or_withdrawn() {
+    let mut here = with_gpus();
+    here.feed(Event::Asked(needing("h0", 1, &["gpu=1"])));
+    match here.actions.pop_front() {
+        Some(Action::Accept { taken, .. }) => assert_eq!(taken.devices["gpu"], ["0"]),
+        other => panic!("{other:?} instead of an acceptance"),
+    }
+    here.feed(Event::Started { key: key("h0", 1) });
+    here.accepts(needing("h0", 2, &["gpu=1"]));
+    assert_eq!(free_gpus(&here), 0);
+    let forgetful = |id, texts: &[&str]| Ask { if_full: IfFull::Forget, ..needing("h1", id, texts) };
+    let (kind, words) = here.refuses(forgetful(1, &["gpu=1"]));
+    assert_eq!((kind, &*words), (RefusalKind::Full, "gpu: 2 of 2 taken by job 1@h0 and job 2@h0"));
+    here.accepts(Ask { queue: "now".into(), ..ask("h1", 2) });
+    here.feed(Event::Withdrawn { key: key("h0", 2) });
+    assert_eq!(free_gpus(&here), 1);
+    here.accepts(needing("h0", 3, &["gpu=1"]));
+    here.wait(RESERVATION);
+    for _ in 0..2 {
+        assert!(matches!(here.actions.pop_front(), Some(Action::Void { .. })));
+    }
+    assert_eq!(free_gpus(&here), 1, "nobody came for it");
+    here.end("h0", 1);
+    assert_eq!(free_gpus(&here), 2);
+    let impossible = |here: &mut Here, ask| match here.refuses(ask) {
+        (RefusalKind::Impossible, words) => words,
+        other => panic!("{other:?} instead of never"),
+    };
+    assert_eq!(impossible(&mut here, needing("h1", 3, &["gpu=3"])), "gpu: 2 offered, 3 needed");
+    assert_eq!(impossible(&mut here, needing("h1", 4, &["tape"])), "no tape is offered");
+    let without = Ask { slot: Slot::Without, ..needing("h1", 5, &["tape"]) };
+    assert_eq!(impossible(&mut here, without), "no tape is offered", "without a slot it needs a tape all the same");
+}
+
+#[test]
+fn a_wide_job_takes_as_many_slots() {
+    let mut here = Here::new();
+    here.feed(Event::Queues(vec![rule("now", None), rule("wait", Some(16))]));
+    for id in 1..=3 {
+        here.accepts(wide("h0", id, 4));
+    }
+    here.accepts(ask("h0", 4));
+    let forgetful = |cpus| Ask { if_full: IfFull::Forget, ..wide("h0", 100 + u64::from(cpus), cpus) };
+    let words = "queue \"wait\" has 3 of 16 slots free, 4 needed";
+    assert_eq!(here.refuses(forgetful(4)), (RefusalKind::Full, words.into()));
+    here.end("h0", 4);
+    here.accepts(forgetful(4));
+    assert_eq!(here.admission.running(&"wait".into()), 16);
+    let words = "queue \"wait\" has 16 slots in all, 17 needed";
+    assert_eq!(here.refuses(forgetful(17)), (RefusalKind::Impossible, words.into()));
+    let in_now = Ask { queue: "now".into(), ..wide("h0", 6, 5) };
+    assert_eq!(here.refuses(in_now), (RefusalKind::Impossible, "4 CPUs in all, 5 needed".into()));
+    here.feed(Event::Queues(vec![QueueRule { most_cpus: Some(2), ..rule("wait", Some(16)) }]));
+    let words = "queue \"wait\" allows 2 CPUs a job, 3 needed";
+    assert_eq!(here.refuses(wide("h0", 7, 3)), (RefusalKind::Impossible, words.into()));
+}
+
+#[test]
+fn what_is_free_again_is_held_for_one_who_needs_it() {
+    let mut here = with_gpus();
+    here.accepts(needing("h0", 1, &["gpu=2"]));
+    here.feed(Event::Started { key: key("h0", 1) });
+    assert_eq!(here.refuses(needing("h1", 1, &["gpu=2"])).0, RefusalKind::Full);
+    assert_eq!(here.refuses(needing("h2", 1, &["gpu=1"])).0, RefusalKind::Full);
+    here.end("h0", 1);
+    let offered = Action::Offer { home: "h1".into(), queue: "now".into(), job: Some(JobId(1)) };
+    assert_eq!(here.actions.pop_front(), Some(offered));
+    let (kind, words) = here.refuses(needing("h3", 1, &["gpu=1"]));
+    assert_eq!((kind, &*words), (RefusalKind::Full, "gpu: 2 of 2 taken by one who waits for it"));
+    here.accepts(needing("h1", 7, &["gpu=2"]));
+    here.feed(Event::Started { key: key("h1", 7) });
+    here.end("h1", 7);
+    // It has its turn, and so have both of those who need one.
+    let homes = (0..2).map(|_| match here.actions.pop_front() {
+        Some(Action::Offer { home, job: Some(_), .. }) => home.to_string(),
+        other => panic!("{other:?} instead of an offer"),
+    });
+    assert_eq!(homes.collect::<Vec<_>>(), ["h2", "h3"]);
+    here.wait(OFFERED);
+    match here.actions.pop_front() {
+        Some(Action::Offer { home, .. }) => assert_eq!(home.as_str(), "h1", "the others did not come"),
+        other => panic!("{other:?} instead of an offer"),
+    }
+    here.feed(Event::Declined { home: "h1".into(), queue: "now".into() });
+    assert_eq!(free_gpus(&here), 2);
+}
+
+#[test]
+fn after_a_restart_what_adopted_jobs_have_is_taken() {
+    let mut here = with_gpus();
+    let taken = Taken { cpus: 2, devices: [("gpu".to_owned(), vec!["1".to_owned()])].into(), ..Taken::default() };
+    let (user, queue) = ("alice".into(), "wait".into());
+    here.feed(Event::Adopted { key: key("h0", 1), user, queue, slot: Slot::Counted, taken });
+    assert_eq!(here.admission.running(&"wait".into()), 2);
+    here.accepts(needing("h1", 1, &["gpu=1"]));
+    let lack = here.admission.lack(&"now".into(), &needing("h1", 2, &["gpu=1"]).needs);
+    assert_eq!(lack.as_deref(), Some("gpu: 2 of 2 taken by job 1@h0 and job 1@h1"));
+    here.end("h0", 1);
+    assert_eq!((here.admission.running(&"wait".into()), free_gpus(&here)), (0, 1));
+    here.feed(Event::Withdrawn { key: key("h1", 1) });
 }

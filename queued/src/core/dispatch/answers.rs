@@ -62,9 +62,10 @@ impl Dispatcher {
         let reason = self.reason(job, host, rank.value);
         let job = self.take(id);
         let rule = self.hosts.rule(host, job.queue);
-        self.hosts.change(host, |host| host.accepted(now, question, rank, rule, job.queue));
+        let cpus = job.submission.needs.cpus;
+        self.hosts.change(host, |host| host.accepted(now, question, rank, rule, (job.queue, cpus)));
         self.lanes.begin(&job.submission.user);
-        self.placed.insert(id, Placed { host, user: job.submission.user, queue: job.queue });
+        self.placed.insert(id, Placed { host, user: job.submission.user, queue: job.queue, cpus });
         actions.push(Action::Place { id, host: name.clone(), reason });
     }
 
@@ -85,7 +86,8 @@ impl Dispatcher {
         if refusal.kind == RefusalKind::Full {
             let words = refusal.message.clone();
             let if_full = line::if_full(&job.submission);
-            self.hosts.change(host, |host| host.said_full(now, job.queue, words, if_full));
+            let (queue, needs) = (job.queue, &job.submission.needs);
+            self.hosts.change(host, |host| host.said_full(now, queue, needs, words, if_full));
         }
         let asking = match &job.phase {
             Phase::Asking { question, .. } if question.host == host => Some(question),
@@ -120,6 +122,7 @@ impl Dispatcher {
                 | RefusalKind::NotExecutable
                 | RefusalKind::NoDirectory
                 | RefusalKind::Denied
+                | RefusalKind::Impossible
                 | RefusalKind::Failed,
                 _,
             ) => job.cannot.push((host, refusal)),

@@ -6,6 +6,7 @@ use wire::news::{Edition, HostState, OwnRank};
 use crate::core::admission::{IfFull, Slot};
 use crate::core::names::{HostName, JobId, QueueName, UserName};
 use crate::core::rank::RankRule;
+use crate::core::resources::Needs;
 use crate::core::time::Millis;
 
 /// A job to be placed.
@@ -25,6 +26,8 @@ pub struct Submission {
     pub priority: i32,
     /// What the person asked for.
     pub choice: HostChoice,
+    /// What it takes of its host.
+    pub needs: Needs,
     /// Hosts that may run it; empty means any.
     pub allowed: Vec<String>,
     /// Hosts that were just tried and gave no answer to the client.
@@ -117,6 +120,8 @@ pub enum Event {
         host: HostName,
         /// In which queue.
         queue: QueueName,
+        /// For jobs that need the same as this one; `None`: for jobs that need nothing but a slot.
+        job: Option<JobId>,
     },
     /// A job that was placed has ended, or its reservation was void.
     Ended {

@@ -8,6 +8,7 @@ use super::hosts::{Opening, View};
 use crate::core::admission::IfFull;
 use crate::core::names::HostName;
 use crate::core::rank::{Figures, RankRule};
+use crate::core::resources::{Lack, Needs, lack_by_news, lack_of_slots};
 use crate::core::time::Millis;
 
 /// How long news may have been under way in a cluster of so many hosts, by the host table's
@@ -71,8 +72,21 @@ pub struct Host {
     /// is in `busy`, and what is earlier must not replace it.
     order: (Edition, u64),
     suspected_until: Millis,
+    /// What it has for jobs, of its newest record: memory, platform and offers only.
+    wealth: HostState,
+    /// What it said that it has not.
+    lacking: Vec<Lacking>,
     /// By queue number.
     queues: Vec<HostQueue>,
+}
+
+/// A start in a queue that needs this was refused in these words, which are believed for a while.
+#[derive(Debug)]
+struct Lacking {
+    queue: QueueNumber,
+    needs: Needs,
+    until: Millis,
+    words: String,
 }
 
 #[derive(Debug, PartialEq)]
@@ -111,6 +125,8 @@ impl Host {
             told: 0,
             order: Default::default(),
             suspected_until: Millis(0),
+            wealth: HostState::default(),
+            lacking: Vec::new(),
             queues: Vec::new(),
         }
     }
@@ -125,6 +141,12 @@ impl Host {
         self.suspected_until = Millis(0);
         (self.cpus, self.speed, self.load1) = (state.cpus, state.speed, state.load1);
         self.queues.iter_mut().for_each(|queue| queue.known = false);
+        self.wealth.memory_mib = state.memory_mib;
+        self.wealth.offers.clone_from(&state.offers);
+        self.wealth.platform.clone_from(&state.platform);
+        // How much memory jobs have does not travel: such a word stands for its time.
+        let wealth = &self.wealth;
+        self.lacking.retain(|lacking| lacking.needs.memory > 0 || lack_by_news(wealth, &lacking.needs).is_err());
         let busy = state.runnable + f64::from(state.starting);
         match source {
             Source::Itself => (self.busy, self.said) = (busy, heard),
@@ -217,6 +239,40 @@ impl Host {
         }
     }
 
+    /// What it looks like to a start that needs this, `view` being what it looks like to any.
+    pub fn seen(&self, queue: QueueNumber, needs: &Needs, mut view: View) -> View {
+        if let Opening::Open | Opening::Full | Opening::FullIfAsked = view.opening {
+            match self.lack(queue, needs) {
+                Some(Lack::Never(_)) => view.opening = Opening::Unfit,
+                Some(Lack::Taken(_)) if self.open.is_empty() => view.opening = Opening::Full,
+                Some(Lack::Taken(_)) => view.opening = Opening::FullIfAsked,
+                None => {}
+            }
+        }
+        let said = self.lacking(queue, needs).map_or(Millis(0), |lacking| lacking.until);
+        view.full_until = view.full_until.max(said);
+        view
+    }
+
+    /// What seems to be missing there for a start that needs this.
+    pub fn lack(&self, queue: QueueNumber, needs: &Needs) -> Option<Lack> {
+        let limit = self.queues.get(queue.0).and_then(|queue| queue.limit);
+        let slots = lack_of_slots(limit, self.figures(queue).running, self.cpus, needs).err();
+        let named = || lack_by_news(&self.wealth, needs).err();
+        match slots {
+            Some(Lack::Never(_)) => slots,
+            Some(Lack::Taken(_)) => match named() {
+                never @ Some(Lack::Never(_)) => never,
+                Some(Lack::Taken(_)) | None => slots,
+            },
+            None => named(),
+        }
+    }
+
+    fn lacking(&self, queue: QueueNumber, needs: &Needs) -> Option<&Lacking> {
+        self.lacking.iter().find(|lacking| lacking.queue == queue && lacking.needs == *needs)
+    }
+
     /// It is asked; gives the question's number.
     pub fn asked(&mut self) -> u64 {
         self.questions += 1;
@@ -272,29 +328,51 @@ impl Host {
     }
 
     /// It accepted a job of this home; its rank was told before that.
-    pub fn accepted(&mut self, now: Millis, question: u64, rank: OwnRank, rule: RankRule, queue: QueueNumber) {
+    pub fn accepted(&mut self, now: Millis, question: u64, rank: OwnRank, rule: RankRule, slots: (QueueNumber, u32)) {
         self.told = self.told.max(question);
         self.told_rank(now, rank, rule, Change::Start);
-        self.count(queue, 1);
+        let (queue, cpus) = slots;
+        self.count(queue, i32::try_from(cpus).unwrap_or(i32::MAX));
     }
 
     /// A job of this home has ended there; its rank was told after that, if at all.
-    pub fn ended(&mut self, now: Millis, rank: Option<OwnRank>, rule: RankRule, queue: QueueNumber) {
+    pub fn ended(&mut self, now: Millis, rank: Option<OwnRank>, rule: RankRule, slots: (QueueNumber, u32)) {
         match rank {
             Some(rank) => self.told_rank(now, rank, rule, Change::End),
             None => self.busy = (self.busy - 1.0).max(0.0),
         }
-        self.count(queue, -1);
+        let (queue, cpus) = slots;
+        self.count(queue, i32::try_from(cpus).map_or(i32::MIN, |cpus| -cpus));
         self.queue(queue).full = None;
+        self.lacking.clear();
     }
 
     /// It said that it is full, in these words, and remembers this home or not.
-    pub fn said_full(&mut self, now: Millis, queue: QueueNumber, words: String, if_full: IfFull) {
+    ///
+    /// Whether it was a slot that was missing is not known of a job that needs more: nobody is kept from asking
+    /// but those who need the same.
+    pub fn said_full(&mut self, now: Millis, queue: QueueNumber, needs: &Needs, words: String, if_full: IfFull) {
         let believed = match if_full {
             IfFull::Remember => FULL,
             IfFull::Forget => FULL_UNREMEMBERED,
         };
-        self.queue(queue).full = Some((now + believed, words));
+        let until = now + believed;
+        if needs.are_plain() {
+            self.queue(queue).full = Some((until, words));
+            return;
+        }
+        self.lacking.retain(|lacking| lacking.until > now && !(lacking.queue == queue && lacking.needs == *needs));
+        self.lacking.push(Lacking { queue, needs: needs.clone(), until, words });
+    }
+
+    /// In which words it said, or is known to have, too little for a start that needs this.
+    pub fn lack_words(&self, queue: QueueNumber, needs: &Needs) -> Option<String> {
+        if needs.are_plain() {
+            return self.full_words(queue).map(str::to_owned);
+        }
+        let said = self.lacking(queue, needs).map(|lacking| lacking.words.clone());
+        let known = || self.lack(queue, needs).map(|lack| lack.words().to_owned());
+        said.or_else(known).or_else(|| self.full_words(queue).map(str::to_owned))
     }
 
     /// In which words it said that `queue` is full.

@@ -10,6 +10,7 @@ use super::event::HostNews;
 use super::host::{Host, QueueNumber, Source, under_way};
 use crate::core::names::{HostName, QueueName};
 use crate::core::rank::RankRule;
+use crate::core::resources::Needs;
 use crate::core::time::Millis;
 
 /// All hosts. A host keeps its number until it is gone and another one needs it.
@@ -48,6 +49,8 @@ pub enum Opening {
     Open,
     /// It seems to have none.
     Full,
+    /// It could never run the job, by what the job needs.
+    Unfit,
     /// As `Full`, but a question is under way that may tell.
     FullIfAsked,
     /// It does not know this queue.
@@ -84,6 +87,12 @@ impl Hosts {
 
     pub fn view(&self, host: usize, queue: QueueNumber) -> &View {
         &self.views[queue.0][host]
+    }
+
+    /// The same for a start that needs this.
+    pub fn seen(&self, host: usize, queue: QueueNumber, needs: &Needs) -> View {
+        let view = *self.view(host, queue);
+        if needs.are_plain() { view } else { self.list[host].seen(queue, needs, view) }
     }
 
     /// Whether any queue there may have room.

@@ -1,13 +1,14 @@
 //! Who is next: jobs in line at their home, in one order. Priority (high first), then the
 //! user with least under way, then the time of submission.
 //!
-//! Jobs that may run on the same hosts share a lane: when the first of a lane finds no host,
+//! Jobs that may run on the same hosts and need the same share a lane: when the first of a lane finds no host,
 //! none behind it will, and one lane's full hosts never hold up another lane.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::core::names::{HostName, JobId, QueueName, UserName};
+use crate::core::resources::Needs;
 
 /// Which hosts the jobs of a lane may run on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,6 +19,7 @@ pub struct LaneKey {
     pub allowed: Vec<HostName>,
     /// Sorted; hosts that cannot run it or were given up by the client.
     pub barred: Vec<HostName>,
+    pub needs: Needs,
 }
 
 impl LaneKey {

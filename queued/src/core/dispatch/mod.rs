@@ -135,6 +135,7 @@ struct Placed {
     host: usize,
     user: UserName,
     queue: QueueNumber,
+    cpus: u32,
 }
 
 impl Job {
@@ -191,7 +192,7 @@ impl Dispatcher {
             }
             Event::HostsChanged { changed, gone } => self.hosts_changed(now, changed, gone, &mut actions),
             Event::Ranked { queue, host, rule } => self.hosts.ranked(&queue, host.as_ref(), rule),
-            Event::SlotFreed { host, queue } => self.slot_freed(now, host, queue, &mut actions),
+            Event::SlotFreed { host, queue, job } => self.slot_freed(now, host, queue, job, &mut actions),
             Event::Ended { id, host, rank } => self.ended(now, id, &host, rank, &mut actions),
             Event::Cancelled { id } => self.cancelled(id),
             Event::Tick => self.tick(now, &mut actions),
@@ -226,7 +227,7 @@ impl Dispatcher {
         if let Some(placed) = self.placed.remove(&id) {
             self.lanes.end(&placed.user);
             let rule = self.hosts.rule(placed.host, placed.queue);
-            self.hosts.change(placed.host, |host| host.ended(now, None, rule, placed.queue));
+            self.hosts.change(placed.host, |host| host.ended(now, None, rule, (placed.queue, placed.cpus)));
         }
         if self.lanes.len() >= MOST_IN_LINE {
             actions.push(Action::Refuse { id, refusal: words::line_too_long(MOST_IN_LINE) });
@@ -274,12 +275,27 @@ impl Dispatcher {
         }
     }
 
-    fn slot_freed(&mut self, now: Millis, name: HostName, queue: QueueName, actions: &mut Vec<Action>) {
+    fn slot_freed(
+        &mut self,
+        now: Millis,
+        name: HostName,
+        queue: QueueName,
+        job: Option<JobId>,
+        actions: &mut Vec<Action>,
+    ) {
         let (Some(host), Some(number)) = (self.hosts.number(&name), self.hosts.find_queue(queue.as_str())) else {
             actions.push(Action::Decline { host: name, queue });
             return;
         };
-        let lanes = self.lanes.keys().filter(|lane| lane.queue == queue && search::admits(lane, &self.hosts[host]));
+        // What is held besides the slot serves only those who need it. Is the job gone for which it is held, another
+        // one may need the same; the host knows.
+        let needs = job.and_then(|job| Some(&self.jobs.get(&job)?.submission.needs));
+        let is_meant = |lane: &LaneKey| match needs {
+            Some(needs) => lane.needs == *needs,
+            None => lane.needs.are_plain() == job.is_none(),
+        };
+        let lanes = self.lanes.keys().filter(|lane| lane.queue == queue && is_meant(lane));
+        let lanes = lanes.filter(|lane| search::admits(lane, &self.hosts[host]));
         match lanes.filter_map(|lane| self.lanes.first(lane)).min() {
             Some(first) => {
                 let figures = self.hosts[host].figures(number);
@@ -298,7 +314,7 @@ impl Dispatcher {
         if let Some(placed) = self.placed.remove(&id) {
             self.lanes.end(&placed.user);
             let rule = self.hosts.rule(host, placed.queue);
-            self.hosts.change(host, |host| host.ended(now, rank, rule, placed.queue));
+            self.hosts.change(host, |host| host.ended(now, rank, rule, (placed.queue, placed.cpus)));
             self.pump_host(now, host, actions);
         }
     }

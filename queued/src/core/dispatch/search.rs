@@ -1,6 +1,6 @@
 //! The next host for one job: who may run it, who seems to have room, who is best.
 
-use wire::api::{HostChoice, Refusal};
+use wire::api::{HostChoice, Refusal, RefusalKind};
 
 use super::event::Submission;
 use super::host::Host;
@@ -44,9 +44,12 @@ impl Dispatcher {
             Next::Ask(Question { host, figures, runner_up, slot: Slot::Counted })
         };
         let takes_any = lane.takes_any();
+        let is_plain = lane.needs.are_plain();
+        let seen = |number: usize| hosts.seen(number, job.queue, &lane.needs);
         let able = || {
             let views = hosts.views(job.queue).iter().enumerate();
-            views.filter(|(number, _)| takes_any || admits(lane, &hosts[*number]))
+            let able = views.filter(|(number, _)| takes_any || admits(lane, &hosts[*number]));
+            able.map(|(number, view)| (number, if is_plain { *view } else { seen(number) }))
         };
         let untried = || {
             let tried = |number: usize| job.worse.contains(&number) || job.full.contains(&number);
@@ -55,14 +58,15 @@ impl Dispatcher {
         let trusted = |view: &View| view.is_open(now) && view.suspected_until <= now;
 
         if let Target::Rather(name) = &lane.target
-            && let Some((number, _)) = hosts.number(name).and_then(|number| untried().find(|(host, _)| *host == number))
-            && trusted(hosts.view(number, job.queue))
+            && let Some((number, view)) =
+                hosts.number(name).and_then(|number| untried().find(|(host, _)| *host == number))
+            && trusted(&view)
         {
             return question(number, None);
         }
         // By its answer, and by what was heard and asked since.
         let by_the_answers = || {
-            let refusers = job.worse.iter().map(|host| (*host, hosts.view(*host, job.queue)));
+            let refusers = job.worse.iter().map(|host| (*host, seen(*host)));
             let refusers = refusers.filter(|(host, view)| {
                 view.is_open(now) && admits(lane, &hosts[*host]) && !job.was_turned_down_by(*host)
             });
@@ -74,7 +78,7 @@ impl Dispatcher {
             let is_first = job.worse.is_empty();
             let merit = |view: &View| if is_first { view.spare } else { view.said.as_secs_f64() };
             let candidates = untried().filter(|(_, view)| trusted(view));
-            let candidates = candidates.map(|(host, view)| Candidate { host, rank: view.rank, merit: merit(view) });
+            let candidates = candidates.map(|(host, view)| Candidate { host, rank: view.rank, merit: merit(&view) });
             if let Some(choice) = choose::best_two(candidates, &mut self.random) {
                 let others = choice.runner_up.into_iter().chain(by_the_answers());
                 let runner_up = others.min_by(|one, other| one.rank.total_cmp(&other.rank));
@@ -97,10 +101,11 @@ impl Dispatcher {
     fn next_full(&self, now: Millis, job: &Job) -> Next {
         let (mut registered, mut unasked) = (0, None);
         let mut under_way = job.silent.iter().any(|silent| silent.until > now);
-        for (number, view) in self.hosts.views(job.queue).iter().enumerate() {
+        for number in 0..self.hosts.views(job.queue).len() {
             if !admits(&job.lane, &self.hosts[number]) || job.was_turned_down_by(number) {
                 continue;
             }
+            let view = self.hosts.seen(number, job.queue, &job.lane.needs);
             match view.opening {
                 Opening::Open | Opening::Full | Opening::FullIfAsked
                     if view.full_until > now || job.full.contains(&number) =>
@@ -112,7 +117,7 @@ impl Dispatcher {
                     under_way = true;
                 }
                 Opening::Full => unasked = unasked.or(Some(number)),
-                Opening::Open | Opening::NoQueue | Opening::Unavailable => {}
+                Opening::Open | Opening::Unfit | Opening::NoQueue | Opening::Unavailable => {}
             }
         }
         match unasked {
@@ -145,7 +150,8 @@ impl LaneKey {
             names.sort();
             names.dedup();
         }
-        Ok(LaneKey { queue: submission.queue.clone(), target, allowed, barred })
+        let needs = submission.needs.clone();
+        Ok(LaneKey { queue: submission.queue.clone(), target, allowed, barred, needs })
     }
 
     /// Whether every host is as good as any other.
@@ -171,14 +177,19 @@ pub fn obstacles(now: Millis, job: &Job, hosts: &Hosts) -> Obstacles {
         if let Some(words) = host.unavailable() {
             return Obstacle::Unavailable(words.to_owned());
         }
-        let view = hosts.view(number, job.queue);
+        let view = hosts.seen(number, job.queue, &job.lane.needs);
         if view.suspected_until > now || job.was_turned_down_by(number) {
             return Obstacle::Silent(host.heard().map(|heard| now.since(heard)));
         }
         match view.opening {
             Opening::NoQueue | Opening::Unavailable => Obstacle::NoQueue,
+            Opening::Unfit => {
+                let message =
+                    host.lack(job.queue, &job.lane.needs).map_or_else(String::new, |lack| lack.words().to_owned());
+                Obstacle::Cannot(Refusal { kind: RefusalKind::Impossible, message })
+            }
             Opening::Open | Opening::Full | Opening::FullIfAsked => {
-                Obstacle::Full(host.full_words(job.queue).map(str::to_owned))
+                Obstacle::Full(host.lack_words(job.queue, &job.lane.needs))
             }
         }
     };

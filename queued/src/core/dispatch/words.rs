@@ -57,6 +57,7 @@ pub fn nobody(job: &Submission, obstacles: &Obstacles) -> Refusal {
     let who = match kind {
         RefusalKind::NotFound | RefusalKind::NotExecutable => format!("no host can run \"{}\"", job.command),
         RefusalKind::NoDirectory => format!("no host has the directory {}", job.directory),
+        RefusalKind::Impossible => "no host has what this needs".to_owned(),
         _ if obstacles.is_empty() => "no host may run this".to_owned(),
         _ => "no host takes this".to_owned(),
     };
@@ -110,8 +111,14 @@ fn alone(job: &Submission, host: &HostName, obstacle: &Obstacle) -> Refusal {
 }
 
 /// The kind that tells most: a host that has the command but cannot execute it comes before
-/// one that has it not, and both before one without the directory.
+/// one that has it not, and both before one without the directory. That it is impossible is
+/// said only where it is so everywhere.
 fn worst(obstacles: &Obstacles) -> RefusalKind {
+    let is_impossible =
+        |obstacle: &Obstacle| matches!(obstacle, Obstacle::Cannot(refusal) if refusal.kind == RefusalKind::Impossible);
+    if !obstacles.is_empty() && obstacles.iter().all(|(_, obstacle)| is_impossible(obstacle)) {
+        return RefusalKind::Impossible;
+    }
     let said = |kind| {
         let says = |obstacle: &Obstacle| matches!(obstacle, Obstacle::Cannot(refusal) if refusal.kind == kind);
         obstacles.iter().any(|(_, obstacle)| says(obstacle))

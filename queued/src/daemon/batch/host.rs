@@ -19,6 +19,7 @@ use super::{Batch, failed, now_us};
 use crate::core::admission::{Event as Admitted, Key, Slot};
 use crate::core::dispatch;
 use crate::core::names::{self, HostName, QueueName, UserName};
+use crate::core::resources::Taken;
 use crate::daemon::Daemon;
 use crate::daemon::queues::supervisor;
 use crate::link::{AttemptKey, AttemptWord, Gone, PrepareAttempt, ToRunner};
@@ -74,6 +75,7 @@ impl Batch {
         key: Key,
         uid: u32,
         rank: OwnRank,
+        taken: Taken,
         request: ReservationRequest,
     ) -> ReservationAnswer {
         let Some(terms) = request.attempt else {
@@ -93,6 +95,7 @@ impl Batch {
                 submitted_us: terms.submitted_us,
                 lease_ms: terms.lease_ms,
                 bin: bin_of(daemon, &queue),
+                taken,
             };
             runner.prepare_attempt(prepare).await
         };
@@ -185,6 +188,7 @@ impl Batch {
         uid: u32,
         attempts: Vec<(AttemptKey, AttemptWord)>,
         queues: &HashMap<AttemptKey, String>,
+        holds: &HashMap<AttemptKey, Taken>,
         since_boot_ms: u64,
     ) {
         let in_hand = match self.store.ask(|reader| reader.attempts()) {
@@ -205,7 +209,9 @@ impl Batch {
                 Some((_, word)) => {
                     // One that does not say has its batch jobs where most are.
                     let queue = queues.get(&key).map_or("wait", String::as_str);
-                    self.adopt(daemon, uid, &user, &key, QueueName::from(daemon.queues.resolve(queue)));
+                    let queue = QueueName::from(daemon.queues.resolve(queue));
+                    let taken = holds.get(&key).cloned().unwrap_or_default();
+                    self.adopt(daemon, uid, &user, &key, queue, taken);
                     words.push((key, user, word.clone()));
                 }
                 // It lived when this was written down and knows nothing of it: it was never told to start.
@@ -240,7 +246,7 @@ impl Batch {
         }
     }
 
-    fn adopt(&self, daemon: &Rc<Daemon>, uid: u32, user: &str, key: &AttemptKey, queue: QueueName) {
+    fn adopt(&self, daemon: &Rc<Daemon>, uid: u32, user: &str, key: &AttemptKey, queue: QueueName, taken: Taken) {
         if self.hosted.borrow().contains_key(key) {
             return;
         }
@@ -258,7 +264,7 @@ impl Batch {
         // The daemon before renewed its lease, if it has one.
         self.keep_lease(daemon, key.clone(), true);
         let (key, user) = (admission_key(key), UserName::from(user));
-        daemon.hosting.feed(daemon, Admitted::Adopted { key, user, queue, slot: Slot::Counted });
+        daemon.hosting.feed(daemon, Admitted::Adopted { key, user, queue, slot: Slot::Counted, taken });
     }
 
     /// A runner says something of an attempt; it is believed about those of its user.

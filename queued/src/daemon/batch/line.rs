@@ -217,6 +217,7 @@ impl Batch {
         if let Some(left) = self.line.rests(id) {
             return self.look_later(daemon, brief.lane, left);
         }
+        let needs = daemon.queues.needs_of(&description.job);
         self.line.enter(brief, attempt.number(), description);
         let hosts = self.allowed(daemon, &brief.hosts);
         if hosts.is_empty() && !brief.hosts.is_empty() {
@@ -237,6 +238,7 @@ impl Batch {
             directory: brief.directory.clone(),
             priority: brief.priority.saturating_add(of_queue),
             choice,
+            needs,
             allowed: if hosts.len() > 1 { hosts } else { Vec::new() },
             excluded: self.line.refusals(id).into_iter().map(|(host, _)| host).collect(),
             on_full: OnFull::Wait,

@@ -13,7 +13,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use wire::api::{JobName, Refusal, RefusalKind};
 use wire::batch::{JobRow, ListAnswer, ListRequest, Select, StatusAnswer, WhyAnswer};
 
-use super::{Batch, failed, now_us, spool_failed};
+use super::{Batch, failed, lacks, now_us, spool_failed};
+use crate::core::names::QueueName;
 use crate::daemon::Daemon;
 use crate::daemon::server::{Lines, json};
 
@@ -100,6 +101,9 @@ impl Batch {
         if let State::Pending { .. } = brief.state() {
             let refusals = self.line.refusals(id);
             let wanted = &brief.hosts;
+            let described = self.store.ask(|reader| reader.description(job)).map_err(|error| spool_failed(&error))?;
+            let needs = described.map(|described| daemon.queues.needs_of(&described.job)).unwrap_or_default();
+            let queue = QueueName::from(daemon.queues.resolve(&brief.queue));
             for row in daemon.host_rows() {
                 let host = row.record.host.clone();
                 let said = refusals.iter().find(|(refuser, _)| *refuser == host);
@@ -109,6 +113,8 @@ impl Batch {
                     format!("not among the hosts it may run on ({})", wanted.join(", "))
                 } else if let Some(why) = &row.unavailable {
                     why.clone()
+                } else if let Some(lack) = lacks::lack(daemon, &row, &queue, &needs) {
+                    lack
                 } else {
                     queue_words(&row, &brief.queue)
                 };

@@ -12,6 +12,7 @@ mod doubts;
 mod follow;
 mod host;
 mod keeping;
+mod lacks;
 mod lease;
 mod line;
 mod lists;

@@ -161,7 +161,8 @@ impl Batch {
         self.turned_away(daemon, id, AGAIN);
     }
 
-    /// No host takes it. It is dead only if every host that may run it has said that it cannot.
+    /// No host takes it. It is dead only if every host that may run it has said that it cannot. What one needs that no
+    /// host offers any more, it waits for: an admin may be about to offer it again.
     async fn refused(&self, daemon: &Rc<Daemon>, id: u64, refusal: Refusal) {
         let before = self.line.refusals(id);
         let is_final =
@@ -189,7 +190,7 @@ impl Batch {
     }
 
     /// Whether no host is silent or only just started: one of those might be able to.
-    fn everybody_is_known(&self, daemon: &Rc<Daemon>) -> bool {
+    pub(super) fn everybody_is_known(&self, daemon: &Rc<Daemon>) -> bool {
         daemon.now().since(daemon.started) > NEWCOMERS && daemon.host_rows().iter().all(|row| !row.is_silent())
     }
 

@@ -35,6 +35,7 @@ impl Batch {
             if common.batch.is_none() {
                 return Err(failed("these are no batch jobs"));
             }
+            self.could_run_somewhere(daemon, common)?;
         }
         let first = jobs.first().ok_or_else(|| Refusal { kind: RefusalKind::Usage, message: "no jobs".into() })?;
         self.judge(daemon, &header, first, jobs.len(), &certificate, &user)?;

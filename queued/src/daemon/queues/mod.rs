@@ -6,6 +6,7 @@
 pub mod api;
 mod files;
 mod measure;
+mod offers;
 mod orders;
 mod queue;
 pub mod supervisor;
@@ -18,11 +19,13 @@ use std::time::Duration;
 
 use jiff::Zoned;
 use jiff::tz::TimeZone;
+use wire::job::Job;
 
 use crate::config::Places;
 use crate::config::keep::Keep;
 use crate::core::admission::{Event as Admitted, QueueRule};
 use crate::core::gates::{Facts, Hours};
+use crate::core::resources::Needs;
 use crate::core::time::Millis;
 use crate::daemon::Daemon;
 use crate::link::ToRunner;
@@ -44,6 +47,8 @@ pub struct Queues {
     /// What runners were told last: the queues that are suspended, and why.
     suspended: RefCell<BTreeMap<String, String>>,
     supervisors: supervisor::Supervisors,
+    /// What admission was told last of what this host offers, and what was wrong with it.
+    offered: RefCell<offers::Gathered>,
 }
 
 #[derive(Default)]
@@ -68,6 +73,7 @@ impl Queues {
             rules: RefCell::default(),
             suspended: RefCell::default(),
             supervisors: supervisor::Supervisors::default(),
+            offered: RefCell::default(),
         })
     }
 
@@ -154,6 +160,7 @@ impl Queues {
         if !off.is_empty() {
             tell_runners(daemon, || ToRunner::Terminate(off.clone()));
         }
+        self.offer(daemon);
         let is_new = *self.rules.borrow() != rules;
         if is_new {
             *self.rules.borrow_mut() = rules.clone();
@@ -165,6 +172,40 @@ impl Queues {
         *self.suspended.borrow_mut() = suspended.clone();
         if is_other {
             tell_runners(daemon, || ToRunner::Suspended(suspended.clone()));
+        }
+    }
+
+    /// Tells admission what is offered, if it is something else than before.
+    fn offer(&self, daemon: &Rc<Daemon>) {
+        let gathered = {
+            let (known, settings) = (self.known.borrow(), daemon.settings.borrow());
+            let of_queues = known.queues.iter().map(|(name, queue)| (name.as_str(), &queue.effective.offer.value));
+            offers::gather(std::iter::once(("queued.toml", &settings.offers)).chain(of_queues))
+        };
+        if *self.offered.borrow() == gathered {
+            return;
+        }
+        let before = self.offered.replace(gathered.clone());
+        for doubt in gathered.doubts.iter().filter(|doubt| !before.doubts.contains(doubt)) {
+            tracing::warn!("{doubt}");
+        }
+        if before.offers != gathered.offers {
+            daemon.hosting.feed(daemon, Admitted::Offers(gathered.offers));
+            daemon.placing.refresh(daemon);
+        }
+    }
+
+    /// What a job needs of its host, by its own word and that of its queue here.
+    pub fn needs_of(&self, job: &Job) -> Needs {
+        let known = self.known.borrow();
+        let name = files::resolve(&known.entries, &job.queue).unwrap_or_else(|_| job.queue.clone());
+        let said = job.needs.as_ref();
+        match known.queues.get(&name).map(|queue| &queue.effective) {
+            Some(queue) => {
+                let memory = queue.memory.value.map(|size| size.0);
+                Needs::of(said, None, queue.cpus_per_job.value, memory, &queue.needs.value.0)
+            }
+            None => Needs::of(said, None, 1, None, &[]),
         }
     }
 

@@ -173,6 +173,7 @@ impl Queue {
             limit: self.effective.slots(),
             shut: self.verdict.shut.clone(),
             rank: self.effective.rank_rule(),
+            most_cpus: self.effective.max_cpus.value,
         }
     }
 }

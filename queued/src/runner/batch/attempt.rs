@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::files::Place;
+use crate::core::resources::Taken;
 use crate::link::{AttemptKey, AttemptWord};
 use crate::runner::leader_link::LeaderLink;
 
@@ -16,6 +17,8 @@ pub struct Attempt {
     pub key: AttemptKey,
     /// Its queue.
     pub queue: String,
+    /// What it has of this host.
+    pub taken: Taken,
     /// Where its files are.
     pub place: Place,
     /// Which of its output streams are kept there.
@@ -79,7 +82,7 @@ pub struct Kit {
 impl Attempt {
     /// One that begins.
     pub fn new(key: AttemptKey, queue: String, place: Place, kept: [bool; 2], phase: Phase) -> Self {
-        Self { key, queue, place, kept, phase, leader: None, ended: None }
+        Self { key, queue, taken: Taken::default(), place, kept, phase, leader: None, ended: None }
     }
 
     /// Whether it was released.

@@ -7,12 +7,15 @@ use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::core::resources::Taken;
 use crate::link::{AttemptKey, AttemptWord, FromRunner};
 use crate::runner::shared::Shared;
 
 /// All such words.
 pub struct Board {
     notes: Mutex<HashMap<AttemptKey, Note>>,
+    /// What they have of this host.
+    holds: Mutex<HashMap<AttemptKey, Taken>>,
     since_boot_ms: u64,
 }
 
@@ -24,12 +27,18 @@ struct Note {
 impl Board {
     /// The runner begins.
     pub fn begin() -> Self {
-        Self { notes: Mutex::default(), since_boot_ms: sys::host::since_boot().as_millis() as u64 }
+        let since_boot_ms = sys::host::since_boot().as_millis() as u64;
+        Self { notes: Mutex::default(), holds: Mutex::default(), since_boot_ms }
     }
 
     /// What a new daemon would be told, and this one knows.
     pub fn note(&self, key: &AttemptKey, queue: &str, word: AttemptWord) {
         self.lock().insert(key.clone(), Note { queue: queue.to_owned(), word });
+    }
+
+    /// What an attempt has of this host, before the first word about it.
+    pub fn hold(&self, key: &AttemptKey, taken: Taken) {
+        self.holds().insert(key.clone(), taken);
     }
 
     /// Tells the daemon, and any that comes later.
@@ -42,6 +51,7 @@ impl Board {
     /// Nothing is told of it again.
     pub fn settle(&self, key: &AttemptKey) {
         self.lock().remove(key);
+        self.holds().remove(key);
     }
 
     /// Whether there is none.
@@ -59,8 +69,14 @@ impl Board {
             attempts: notes.iter().map(|(key, note)| (key.clone(), note.word.clone())).collect(),
             queues: notes.iter().map(|(key, note)| (key.clone(), note.queue.clone())).collect(),
             since_boot_ms: self.since_boot_ms,
+            holds: self.holds().iter().map(|(key, taken)| (key.clone(), taken.clone())).collect(),
             past: shared.tell_past(),
         });
+    }
+
+    fn holds(&self) -> MutexGuard<'_, HashMap<AttemptKey, Taken>> {
+        // As below.
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<AttemptKey, Note>> {

@@ -7,7 +7,9 @@ use wire::batch::{Batch, Wishes};
 use wire::job::Job;
 
 use super::files::Place;
+use crate::core::resources::Taken;
 use crate::link::AttemptKey;
+use crate::runner::given;
 
 /// What the variables say.
 pub struct Facts<'a> {
@@ -19,6 +21,8 @@ pub struct Facts<'a> {
     pub batch: &'a Batch,
     /// What its owner wishes.
     pub wishes: &'a Wishes,
+    /// What it has of this host.
+    pub taken: &'a Taken,
     /// When it was submitted, microseconds since 1970.
     pub submitted_us: i64,
     /// This host.
@@ -48,6 +52,9 @@ impl Facts<'_> {
         all.set("QUEUE_JOB_DIR", path(&self.place.directory));
         if let Some(data) = self.data() {
             all.set("QUEUE_DATA", data);
+        }
+        for (name, value) in given::variables(self.taken) {
+            all.set(&name, value);
         }
         if self.batch.rq_variables {
             self.rq(&mut all);

@@ -140,7 +140,8 @@ impl Cluster {
                 Action::Ask { id, host, runner_up_rank, slot, if_full, .. } => {
                     let user = self.users[&(home, id)].clone();
                     let (key, queue) = (Key { home: name(home), id }, "now".into());
-                    let ask = Ask { key, user, queue, priority: 0, runner_up_rank, slot, if_full };
+                    let needs = Default::default();
+                    let ask = Ask { key, user, queue, priority: 0, runner_up_rank, slot, needs, if_full };
                     self.send(Message::Ask { host: number(&host), ask });
                 }
                 Action::Place { id, host, .. } => {
@@ -166,7 +167,7 @@ impl Cluster {
         let actions = self.hosts[host].handle(self.now, event);
         for action in actions {
             match action {
-                admission::Action::Accept { key, rank } => {
+                admission::Action::Accept { key, rank, .. } => {
                     self.held.entry(key.clone()).or_default().insert(host);
                     let rank = self.own_rank(host, rank);
                     let event = Event::Reserved { id: key.id, host: name(host), rank };
@@ -178,8 +179,8 @@ impl Cluster {
                     self.send(Message::Answer { home: number(&key.home), event });
                 }
                 admission::Action::Void { key } => self.frees(host, &key),
-                admission::Action::Offer { home, queue } => {
-                    let event = Event::SlotFreed { host: name(host), queue };
+                admission::Action::Offer { home, queue, .. } => {
+                    let event = Event::SlotFreed { host: name(host), queue, job: None };
                     self.send(Message::Answer { home: number(&home), event });
                 }
             }

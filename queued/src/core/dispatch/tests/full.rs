@@ -58,15 +58,15 @@ fn a_slot_that_is_offered_goes_to_the_first_in_line() {
     home.waits(1);
     home.feed(Event::Submitted(Submission { priority: 5, ..queued(2) }));
     assert_eq!(home.waits(2), format!("{FULL_WORDS} (0 ahead of you)"));
-    home.feed(Event::SlotFreed { host: "bluefish".into(), queue: "wait".into() });
+    home.feed(Event::SlotFreed { host: "bluefish".into(), queue: "wait".into(), job: None });
     assert_eq!(home.asks(2), ("bluefish".into(), None));
     home.reserve(2, "bluefish", 1.0);
     home.places(2);
-    home.feed(Event::SlotFreed { host: "bluefish".into(), queue: "wait".into() });
+    home.feed(Event::SlotFreed { host: "bluefish".into(), queue: "wait".into(), job: None });
     assert_eq!(home.asks(1), ("bluefish".into(), None));
     home.reserve(1, "bluefish", 1.0);
     home.places(1);
-    home.feed(Event::SlotFreed { host: "bluefish".into(), queue: "wait".into() });
+    home.feed(Event::SlotFreed { host: "bluefish".into(), queue: "wait".into(), job: None });
     assert_eq!(home.next(), Action::Decline { host: "bluefish".into(), queue: "wait".into() });
 }
 
@@ -77,7 +77,7 @@ fn an_offered_slot_is_declined_when_those_who_wait_may_not_run_there() {
     home.asks(1);
     home.refuse(1, "redfish", RefusalKind::Full, 1.0);
     assert_eq!(home.waits(1), "redfish: queue \"wait\" is full (4 of 4); waiting (0 ahead of you)");
-    home.feed(Event::SlotFreed { host: "bluefish".into(), queue: "wait".into() });
+    home.feed(Event::SlotFreed { host: "bluefish".into(), queue: "wait".into(), job: None });
     assert_eq!(home.next(), Action::Decline { host: "bluefish".into(), queue: "wait".into() });
     home.feed(Event::Cancelled { id: JobId(1) });
 }
@@ -171,7 +171,7 @@ fn no_more_than_ten_thousand_wait() {
     home.feed(Event::Submitted(queued(20_000)));
     let words = "10000 jobs wait here already; submit more when some have started";
     assert_eq!(home.refuses(20_000), (RefusalKind::Full, words.into()));
-    home.feed(Event::SlotFreed { host: "redfish".into(), queue: "wait".into() });
+    home.feed(Event::SlotFreed { host: "redfish".into(), queue: "wait".into(), job: None });
     home.asks(1);
 }
 

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod full;
+mod needs;
 mod order;
 mod refusals;
 mod strangers;
@@ -57,6 +58,7 @@ impl Home {
             RefusalKind::NotFound => "\"matlab\" is not found",
             RefusalKind::NotExecutable => "\"matlab\" is not executable",
             RefusalKind::NoDirectory => "no directory /scratch/run",
+            RefusalKind::Impossible => "no gpu is offered",
             RefusalKind::Failed => "no user \"alice\"",
             RefusalKind::Denied => "queue \"wait\": alice may not use it",
             RefusalKind::Usage => "the warrant is not valid",
@@ -133,6 +135,7 @@ fn submission(id: u64) -> Submission {
         directory: "/scratch/run".into(),
         priority: 0,
         choice: HostChoice::Any,
+        needs: Default::default(),
         allowed: Vec::new(),
         excluded: Vec::new(),
         on_full: OnFull::Wait,

@@ -17,7 +17,7 @@ fn order(jobs: Vec<Submission>) -> Vec<u64> {
     }
     let mut order = Vec::new();
     for _ in 0..count {
-        home.feed(Event::SlotFreed { host: "redfish".into(), queue: "wait".into() });
+        home.feed(Event::SlotFreed { host: "redfish".into(), queue: "wait".into(), job: None });
         let Action::Ask { id, .. } = home.next() else { panic!("a question is expected") };
         order.push(id.0);
         home.reserve(id.0, "redfish", 1.0);
@@ -60,7 +60,7 @@ fn a_job_that_ended_no_longer_counts_against_its_user() {
     home.waits(2);
     home.feed(Event::Submitted(of("bob", 3)));
     home.waits(3);
-    home.feed(Event::SlotFreed { host: "redfish".into(), queue: "wait".into() });
+    home.feed(Event::SlotFreed { host: "redfish".into(), queue: "wait".into(), job: None });
     home.asks(3);
     home.reserve(3, "redfish", 1.0);
     home.places(3);

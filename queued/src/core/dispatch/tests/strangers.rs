@@ -41,6 +41,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(RefusalKind::Worse),
         Just(RefusalKind::NotFound),
         Just(RefusalKind::NoDirectory),
+        Just(RefusalKind::Impossible),
         Just(RefusalKind::Failed),
         Just(RefusalKind::Usage),
     ];
@@ -70,7 +71,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => news,
         1 => host().prop_map(|host| Event::HostsChanged { changed: Vec::new(), gone: vec![host] }),
         2 => (id(), host()).prop_map(|(id, host)| Event::Silent { id, host }),
-        2 => host().prop_map(|host| Event::SlotFreed { host, queue: "now".into() }),
+        2 => host().prop_map(|host| Event::SlotFreed { host, queue: "now".into(), job: None }),
         2 => (id(), host(), proptest::option::of(own_rank())).prop_map(|(id, host, rank)| Event::Ended { id, host, rank }),
         1 => id().prop_map(|id| Event::Cancelled { id }),
         3 => Just(Event::Tick),

@@ -428,7 +428,7 @@ impl Attempts {
 
     /// Goes on with an attempt whose runner has died.
     fn adopt(&mut self, assignment: Assignment, leader: LeaderLink, pid: i32) {
-        let Assignment { attempt: Some(key), job, .. } = assignment else {
+        let Assignment { attempt: Some(key), job, taken, .. } = assignment else {
             return;
         };
         let batch = job.batch.unwrap_or_default();
@@ -445,6 +445,7 @@ impl Attempts {
             super::super::complain(format_args!("cannot wait for the leader of job {}: {error}", key.job_id));
         }
         let mut attempt = Attempt::new(key.clone(), job.queue, place, kept, Phase::Released { pid });
+        attempt.taken = taken;
         attempt.leader = Some(leader);
         self.attempts.insert(number, attempt);
         self.numbers.insert(key, number);
@@ -459,6 +460,7 @@ fn start(attempt: &mut Attempt, shared: &Shared) -> io::Result<()> {
             // Only a regular file has anything to empty.
             let _ = file.set_len(0);
         }
+        shared.board.hold(&attempt.key, attempt.taken.clone());
         shared.board.note(&attempt.key, &attempt.queue, AttemptWord::Released);
         if let Some(leader) = &attempt.leader {
             if let Some(left_ms) = ready.lease_ms {

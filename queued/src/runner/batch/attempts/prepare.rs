@@ -21,7 +21,7 @@ use crate::runner::prepare::refusal;
 impl Attempts {
     /// Checks an attempt and has its leader made ready, which answers then.
     pub(super) fn prepare(&mut self, prepare: PrepareAttempt) -> Result<(), Refusal> {
-        let PrepareAttempt { request, key, job, warrant, wishes, submitted_us, lease_ms, bin } = prepare;
+        let PrepareAttempt { request, key, job, warrant, wishes, submitted_us, lease_ms, bin, taken } = prepare;
         let failed = |message: String| refusal(RefusalKind::Failed, message);
         if self.numbers.contains_key(&key) {
             return Err(failed("the runner has this attempt in hand already".to_owned()));
@@ -62,6 +62,7 @@ impl Attempts {
                 job: &job,
                 batch: &batch,
                 wishes: &wishes,
+                taken: &taken,
                 submitted_us,
                 host: &host,
                 jobs,
@@ -81,6 +82,7 @@ impl Attempts {
                 variables,
                 job,
                 attempt: Some(key.clone()),
+                taken: taken.clone(),
             };
             let sheet = assignment.to_file().map_err(|error| failed(format!("cannot describe the job: {error}")))?;
             Ok((sheet, outputs))
@@ -91,7 +93,9 @@ impl Attempts {
         let ready = Ready { lease_ms, named: outputs.named };
         let (number, directory) = (self.next, place.fresh().join(variables::DATA));
         self.next += 1;
-        let attempt = Attempt::new(key.clone(), queue, place, outputs.kept, Phase::Unpacking { request, kit, ready });
+        let phase = Phase::Unpacking { request, kit, ready };
+        let mut attempt = Attempt::new(key.clone(), queue, place, outputs.kept, phase);
+        attempt.taken = taken;
         self.attempts.insert(number, attempt);
         self.numbers.insert(key, number);
         match archive {
