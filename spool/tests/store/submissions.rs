@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use spool::store::{Change, Outcome, Reader, Spool, Which};
-use wire::job::Descriptor;
+use wire::job::{Descriptor, Job};
+use wire::needs::{Need, Needs};
 
-use crate::samples::{NOW, job, store, submission};
+use crate::samples::{NOW, common, job, store, submission};
 
 #[test]
 fn a_submission_that_is_repeated_is_the_same_jobs() {
@@ -95,4 +96,26 @@ fn a_newer_store_and_another_programs_database_are_refused() {
     std::fs::write(place.directory.join("damaged.sqlite"), vec![7; 8192]).expect("room");
     assert!(refused(&place.directory.join("damaged.sqlite")).is_some());
     assert_ne!(place.spool.id(), spool::store::SqliteSpool::open(&place.directory.join("x")).expect("new").id());
+}
+
+#[test]
+fn jobs_that_need_different_things_wait_in_different_lanes() {
+    let mut place = store();
+    let mut submission = submission("k", 1, &["a", "b", "c"]);
+    let needs = |text: &str| Some(Needs { cpus: None, named: Need::parse(text).into_iter().collect() });
+    submission.commons.extend([Job { needs: needs("gpu=1"), ..common() }, Job { needs: needs("gpu=2"), ..common() }]);
+    for (number, job) in submission.jobs.iter_mut().enumerate() {
+        job.common = number;
+    }
+    place.apply(Change::Submit(Arc::new(submission)));
+    let lanes = place.reader.lanes().expect("a store");
+    let waiting = lanes.iter().map(|lane| place.reader.waiting(*lane, 10, NOW).expect("a store").len());
+    assert_eq!(waiting.collect::<Vec<_>>(), [1, 1, 1]);
+    // With the same needs they share one.
+    let mut again = self::submission("l", 4, &["d"]);
+    again.commons = vec![Job { needs: needs("gpu=1"), ..common() }];
+    place.apply(Change::Submit(Arc::new(again)));
+    assert_eq!(place.reader.lanes().expect("a store").len(), 3);
+    let described = place.reader.description(job(4)).expect("a store").expect("a job");
+    assert_eq!(described.job.needs, needs("gpu=1"));
 }

@@ -19,7 +19,7 @@ const ARCHIVE: i64 = 0x7175_6561;
 const VERSION: i64 = 1 + STEPS.len() as i64;
 /// What brings a file of version 1 to 2, of 2 to 3 and so on: statements of SQL. The tables below are those of the
 /// newest version. One that was released is never changed again, and leaves a file in `tests/golden`.
-const STEPS: [&str; 1] = [SECOND];
+const STEPS: [&str; 2] = [SECOND, THIRD];
 
 /// What is done at the end of a job, and what became of that; which ends stand in one letter; sessions that have
 /// ended are remembered, and listed among the jobs in the order of their ends.
@@ -36,6 +36,17 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_end ON sessions (ended_us);
 CREATE INDEX jobs_by_end ON jobs (ended_us) WHERE ended_us IS NOT NULL;
 CREATE INDEX jobs_pending ON jobs (id) WHERE state = 'pending';
+";
+
+/// Jobs that need different things of their hosts wait in different lanes.
+const THIRD: &str = "
+ALTER TABLE lanes RENAME TO lanes_before;
+CREATE TABLE lanes (
+    id INTEGER PRIMARY KEY, user TEXT NOT NULL, queue TEXT NOT NULL, hosts TEXT NOT NULL, needs TEXT NOT NULL,
+    UNIQUE (user, queue, hosts, needs)
+) STRICT;
+INSERT INTO lanes SELECT id, user, queue, hosts, '' FROM lanes_before;
+DROP TABLE lanes_before;
 ";
 
 /// Makes the tables, or brings older ones up to date.
@@ -159,7 +170,8 @@ CREATE TABLE submissions (
 ) STRICT;
 
 CREATE TABLE lanes (
-    id INTEGER PRIMARY KEY, user TEXT NOT NULL, queue TEXT NOT NULL, hosts TEXT NOT NULL, UNIQUE (user, queue, hosts)
+    id INTEGER PRIMARY KEY, user TEXT NOT NULL, queue TEXT NOT NULL, hosts TEXT NOT NULL, needs TEXT NOT NULL,
+    UNIQUE (user, queue, hosts, needs)
 ) STRICT;
 
 CREATE TABLE jobs (

@@ -116,13 +116,15 @@ fn common(connection: &Connection, job: &Job) -> Result<i64, SpoolError> {
 
 fn lane(connection: &Connection, user: &str, common: &Job) -> Result<i64, SpoolError> {
     let hosts = json(&common.hosts)?;
+    // Who waits for what is taken elsewhere holds up nobody who does not need it.
+    let needs = common.needs.as_ref().map(json).transpose()?.unwrap_or_default();
     connection
-        .prepare_cached("INSERT OR IGNORE INTO lanes (user, queue, hosts) VALUES (?, ?, ?)")
-        .and_then(|mut statement| statement.execute(params![user, common.queue, hosts]))
+        .prepare_cached("INSERT OR IGNORE INTO lanes (user, queue, hosts, needs) VALUES (?, ?, ?, ?)")
+        .and_then(|mut statement| statement.execute(params![user, common.queue, hosts, needs]))
         .map_err(failed)?;
     connection
-        .prepare_cached("SELECT id FROM lanes WHERE user = ? AND queue = ? AND hosts = ?")
-        .and_then(|mut statement| statement.query_row(params![user, common.queue, hosts], |row| row.get(0)))
+        .prepare_cached("SELECT id FROM lanes WHERE user = ? AND queue = ? AND hosts = ? AND needs = ?")
+        .and_then(|mut statement| statement.query_row(params![user, common.queue, hosts, needs], |row| row.get(0)))
         .map_err(failed)
 }
 
