@@ -14,4 +14,5 @@ mod login;
 mod orders;
 mod profiles;
 mod queue;
+mod resources;
 mod supervisor;
