@@ -16,7 +16,7 @@ pub struct Needs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,
     /// What is offered under a name.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "few")]
     pub named: Vec<Need>,
 }
 
@@ -135,6 +135,15 @@ impl<'de> Deserialize<'de> for Need {
     }
 }
 
+/// Not more than a host would go through for one start.
+fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Need>, D::Error> {
+    let needs = Vec::deserialize(deserializer)?;
+    match needs.len() <= MOST_NEEDS {
+        true => Ok(needs),
+        false => Err(de::Error::custom(format!("a job has at most {MOST_NEEDS} needs"))),
+    }
+}
+
 /// The most needs of one job.
 pub const MOST_NEEDS: usize = 64;
 /// Bytes of the name of an offer.
@@ -154,6 +163,8 @@ mod tests {
         assert!(json.starts_with(r#"{"cpus":4,"named":["raid","gpu=2","#), "{json}");
         assert_eq!(serde_json::from_str::<Needs>(&json).expect("what was written"), needs);
         assert!(serde_json::from_str::<Needs>(r#"{"named":["GPU=1"]}"#).is_err());
+        let many = format!(r#"{{"named":[{}]}}"#, [r#""raid""#; MOST_NEEDS + 1].join(","));
+        assert!(serde_json::from_str::<Needs>(&many).is_err());
         assert_eq!(serde_json::from_str::<Needs>("{}").expect("nothing is said"), Needs::default());
     }
 }

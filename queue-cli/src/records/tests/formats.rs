@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wire::ByteString;
 use wire::batch::{MailWish, Variant};
+use wire::needs::Need;
 
 use super::{argv, job, jobs, names, refused, shell};
 use crate::records::record::Said;
@@ -107,6 +108,8 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
     - {os: linux, arch: aarch64, argv: [./run, 5]}
     - {os: freebsd, command: ./run bsd}
   unique: false
+  cpus: 4
+  need: [scratch>=500GiB, 'gpu=1']
 ";
     let record = job(text);
     assert_eq!(record.line, 3);
@@ -138,6 +141,8 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
             },
         ],
         unique: Some(false),
+        cpus: Some(4),
+        need: Some(["gpu=1", "scratch>=500GiB"].map(|text| Need::parse(text).expect(text)).to_vec()),
     };
     assert_eq!(*record, said);
 }
