@@ -10,6 +10,7 @@ use crate::api::JobName;
 use crate::history::{EndPlace, RowKind};
 use crate::identity::Certificate;
 use crate::job::Job;
+use crate::needs::Need;
 use crate::session::Usage;
 
 /// What a batch job has and a session does not. Part of [`Job`], and covered by the warrant.
@@ -223,6 +224,10 @@ pub struct JobRow {
     pub tags: Vec<String>,
     /// The hosts it is restricted to; empty: any.
     pub hosts: Vec<String>,
+    /// What it needs of its host under a name.
+    pub need: Vec<Need>,
+    /// How many slots it takes; none: as the queue says.
+    pub cpus: Option<u32>,
     /// Where the newest attempt is or was; none before the first.
     pub host: Option<String>,
     /// The newest attempt; 0 before the first.

@@ -55,6 +55,8 @@ fields!(
         name,
         tags,
         hosts,
+        need,
+        cpus,
         host,
         attempt,
         command,

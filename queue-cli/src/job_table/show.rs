@@ -38,6 +38,8 @@ fn sheet(row: &JobRow, look: &Look, now: &Zoned) -> String {
     say("priority", if row.priority == 0 { String::new() } else { row.priority.to_string() });
     say("tags", row.tags.join(", "));
     say("hosts", if row.hosts.is_empty() { "any".to_owned() } else { row.hosts.join(", ") });
+    say("needs", row.need.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    say("slots", row.cpus.map_or(String::new(), |cpus| cpus.to_string()));
     say("host", row.host.clone().unwrap_or_default());
     say("attempt", number(row.attempt));
     say("command", if row.argv.is_empty() { row.command.clone() } else { command(&row.argv) });

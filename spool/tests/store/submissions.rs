@@ -118,4 +118,6 @@ fn jobs_that_need_different_things_wait_in_different_lanes() {
     assert_eq!(place.reader.lanes().expect("a store").len(), 3);
     let described = place.reader.description(job(4)).expect("a store").expect("a job");
     assert_eq!(described.job.needs, needs("gpu=1"));
+    let row = place.reader.row(job(4), NOW).expect("a store").expect("a job");
+    assert_eq!(Some(Needs { cpus: row.cpus, named: row.need }), needs("gpu=1"));
 }

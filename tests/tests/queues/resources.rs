@@ -99,6 +99,9 @@ fn what_could_never_run_is_refused_at_submission() {
         .expect("ours");
     let id = here.queue(&["submit", "-d", "night", "jobs.yaml"]).success().text().parse().expect("an id");
     assert_eq!((here.wait(&[id]), here.output(id)), (0, b"2\n".to_vec()));
+    let again = format!("queue show {id} --json | queue submit");
+    let again = here.shell(&again).success().text().parse().expect("an id");
+    assert_eq!((here.wait(&[again]), here.output(again)), (0, b"2\n".to_vec()), "it needs what it needed");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use wire::ByteString;
 use wire::api::JobName;
 use wire::batch::{JobRow, ListAnswer, MailWish};
+use wire::needs::Need;
 use wire::session::Usage;
 
 use super::{job, jobs, names, refused, shell};
@@ -17,6 +18,8 @@ pub fn row() -> JobRow {
         queue: "night".to_owned(),
         priority: 3,
         tags: vec!["a b".to_owned()],
+        need: Need::parse("gpu=1").into_iter().collect(),
+        cpus: Some(4),
         host: Some("bluefish".to_owned()),
         attempt: 2,
         command: "echo 'a…".to_owned(),
@@ -53,6 +56,7 @@ fn our_listings_are_jobs_again_without_what_became_of_them() {
         assert_eq!((record.queue.as_deref(), record.priority, &record.mail), (Some("night"), Some(3), &mail));
         assert_eq!(record.notify, Some("tell me".into()));
         assert_eq!((&record.tags, &record.hosts), (&names(&["a b"]), &names(&[])));
+        assert_eq!((record.cpus, record.need.as_ref()), (Some(4), Some(&row().need)));
         assert_eq!(record.directory, Some("/home/me".into()));
         assert_eq!((&record.stdout, &record.stderr), (&None, &None), "another job's files");
         assert_eq!((record.held, records[1].held), (None, Some(true)), "what was held is not started");

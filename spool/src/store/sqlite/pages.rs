@@ -5,9 +5,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use wire::ByteString;
 use wire::batch::JobRow;
 use wire::history::{EndPlace, RowKind};
+use wire::needs::Needs;
 use wire::session::{End, Usage};
 
-use super::{SpoolError, Which, failed, parsed};
+use super::{SpoolError, Which, failed, parsed, schema};
 use crate::JobId;
 use crate::home::{Death, NeverStarted, State, WaitingFor};
 
@@ -72,14 +73,15 @@ fn select(
         }));
     }
     let conditions = conditions.join(" AND ");
+    let columns = columns(connection)?;
     let plain =
-        || connection.prepare(&format!("SELECT {COLUMNS} FROM jobs WHERE {conditions} ORDER BY {order} LIMIT {most}"));
+        || connection.prepare(&format!("SELECT {columns} FROM jobs WHERE {conditions} ORDER BY {order} LIMIT {most}"));
     let open = open_states(which).filter(|_| order == "jobs.id").unwrap_or_default();
     let mut statement = if open.is_empty() {
         plain()
     } else {
         let part = |(state, index): &(&str, &str)| {
-            format!("SELECT {COLUMNS} FROM jobs INDEXED BY {index} WHERE {state} AND {conditions}")
+            format!("SELECT {columns} FROM jobs INDEXED BY {index} WHERE {state} AND {conditions}")
         };
         // Each part is in order by its index, so that SQLite merges them and reads no more than a page.
         let parts = open.iter().map(part).collect::<Vec<_>>().join(" UNION ALL ");
@@ -117,12 +119,22 @@ const COLUMNS: &str = "jobs.id, jobs.record, jobs.user, jobs.queue, jobs.priorit
      jobs.host, jobs.attempt, jobs.command, jobs.argv, jobs.directory, jobs.submitted_us, jobs.started_us, \
      jobs.ended_us, jobs.exit, jobs.signal, jobs.core, jobs.wall_us, jobs.user_us, jobs.system_us, jobs.max_rss_kib, \
      jobs.left_over, jobs.restartable, jobs.retries, jobs.stdout, jobs.stderr, jobs.mail, jobs.report, \
-     jobs.not_before_us, jobs.notify, jobs.notice";
+     jobs.not_before_us, jobs.notify, jobs.notice, ";
+
+/// All that a row is made of. In a copy with older tables no job needs anything.
+fn columns(connection: &Connection) -> Result<String, SpoolError> {
+    let needs = match schema::has_needs(connection)? {
+        true => "(SELECT lanes.needs FROM lanes WHERE lanes.id = jobs.lane)",
+        false => "''",
+    };
+    Ok(format!("{COLUMNS}{needs}"))
+}
 
 /// The row of one job.
 pub fn one(connection: &Connection, id: JobId, now_us: i64) -> Result<Option<JobRow>, SpoolError> {
+    let columns = columns(connection)?;
     let found = connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE jobs.id = ?"))
+        .prepare_cached(&format!("SELECT {columns} FROM jobs WHERE jobs.id = ?"))
         .and_then(|mut statement| statement.query_row([id.number() as i64], |row| job_row(row, now_us)).optional())
         .map_err(failed)?;
     found.transpose()
@@ -139,11 +151,13 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
     let (record, tags, hosts, argv): (String, String, String, String) =
         (row.get(1)?, row.get(6)?, row.get(7)?, row.get(11)?);
     let mail: Option<String> = row.get(28)?;
+    let needs: String = row.get(33)?;
     let parsed = || {
         let mail = mail.as_deref().map(parsed).transpose()?;
-        Ok::<_, SpoolError>((parsed::<State>(&record)?, parsed(&tags)?, parsed(&hosts)?, parsed(&argv)?, mail))
+        let needs = if needs.is_empty() { Needs::default() } else { parsed(&needs)? };
+        Ok::<_, SpoolError>((parsed::<State>(&record)?, parsed(&tags)?, parsed(&hosts)?, parsed(&argv)?, mail, needs))
     };
-    let (state, tags, hosts, argv, mail) = match parsed() {
+    let (state, tags, hosts, argv, mail, needs) = match parsed() {
         Ok(parsed) => parsed,
         Err(error) => return Ok(Err(error)),
     };
@@ -160,6 +174,8 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         name: row.get(5)?,
         tags,
         hosts,
+        need: needs.named,
+        cpus: needs.cpus,
         host: row.get(8)?,
         attempt: row.get::<_, i64>(9)? as u64,
         command: row.get(10)?,

@@ -121,6 +121,11 @@ pub fn has_sessions(connection: &Connection) -> Result<bool, SpoolError> {
     Ok(number(connection, "user_version")? >= 2)
 }
 
+/// Whether lanes say what their jobs need.
+pub fn has_needs(connection: &Connection) -> Result<bool, SpoolError> {
+    Ok(number(connection, "user_version")? >= 3)
+}
+
 /// The version of the tables of a file that is ours.
 fn known_version(connection: &Connection) -> Result<i64, SpoolError> {
     match (number(connection, "application_id")?, number(connection, "user_version")?) {
