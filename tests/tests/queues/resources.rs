@@ -39,6 +39,8 @@ fn two_jobs_of_one_gpu_run_one_after_the_other_also_over_a_restart() {
     let taken = format!("gpu: 1 of 1 taken by job {first}@{HOST}");
     until("it waits for the GPU", PATIENCE, || why(&here, second).contains(&taken).then_some(()));
     assert_eq!((row(&here, "night")["running"].clone(), free(&here, "gpu")), (2.into(), Some(0)));
+    let said = why(&here, second);
+    assert!(said.contains(") needs gpu=1 and 2 CPUs; it waits: "), "{said}");
     // Who needs none goes on.
     let other = here.script(&["--mail", "none", "-d", "night"], TELL);
     assert_eq!(here.wait(&[other]), 0);

@@ -3,6 +3,8 @@
 
 use wire::needs::{Need, NeedTest};
 
+use super::lack::round;
+
 /// What a start needs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Needs {
@@ -49,6 +51,22 @@ impl Needs {
         self.cpus <= 1 && self.memory == 0 && self.named.is_empty()
     }
 
+    /// As a person says it: `gpu=1, 4 CPUs and 64 GiB of memory`.
+    pub fn words(&self) -> String {
+        let mut all = self.named.iter().map(Need::to_string).collect::<Vec<_>>();
+        if self.cpus > 1 {
+            all.push(format!("{} CPUs", self.cpus));
+        }
+        if self.memory > 0 {
+            all.push(format!("{} of memory", round(self.memory)));
+        }
+        match &all[..] {
+            [] => "one slot".to_owned(),
+            [one] => one.clone(),
+            [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        }
+    }
+
     /// Whether a host gives something besides slots for them.
     pub fn take_something(&self) -> bool {
         self.memory > 0 || !self.named.is_empty()
@@ -70,8 +88,10 @@ mod tests {
         assert_eq!(needs, Needs { cpus: 2, memory: 7, named: usual.clone() });
         let said = wire::needs::Needs { cpus: Some(4), named: named(&["gpu=3", "gpu>=4"]) };
         let needs = Needs::of(Some(&said), Some(9), 2, Some(7), &usual);
-        assert_eq!(needs, Needs { cpus: 4, memory: 9, named: named(&["gpu=3", "gpu>=4", "raid"]) });
-        assert_eq!(Needs::of(Some(&wire::needs::Needs::default()), None, 1, None, &[]), Needs::default());
         assert!(Needs::default().are_plain() && !needs.are_plain());
+        assert_eq!(needs, Needs { cpus: 4, memory: 9, named: named(&["gpu=3", "gpu>=4", "raid"]) });
+        assert_eq!(Needs { memory: 64 << 30, ..needs }.words(), "gpu=3, gpu>=4, raid, 4 CPUs and 64 GiB of memory");
+        assert_eq!(Needs::default().words(), "one slot");
+        assert_eq!(Needs::of(Some(&wire::needs::Needs::default()), None, 1, None, &[]), Needs::default());
     }
 }

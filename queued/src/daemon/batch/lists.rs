@@ -104,6 +104,9 @@ impl Batch {
             let described = self.store.ask(|reader| reader.description(job)).map_err(|error| spool_failed(&error))?;
             let needs = described.map(|described| daemon.queues.needs_of(&described.job)).unwrap_or_default();
             let queue = QueueName::from(daemon.queues.resolve(&brief.queue));
+            if !needs.are_plain() {
+                answer.summary = format!("needs {}; {}", needs.words(), answer.summary);
+            }
             for row in daemon.host_rows() {
                 let host = row.record.host.clone();
                 let said = refusals.iter().find(|(refuser, _)| *refuser == host);
