@@ -225,7 +225,8 @@ impl Policy for Shipped {
             for _ in 0..running {
                 let key = Key { home: "first".into(), id: JobId(id) };
                 let (user, queue) = (self.user.clone(), self.queue.clone());
-                let event = admission::Event::Adopted { key, user, queue, slot: Slot::Counted };
+                let event =
+                    admission::Event::Adopted { key, user, queue, slot: Slot::Counted, taken: Default::default() };
                 self.hosts[host].admission.handle(millis(START), event);
                 id += 1;
             }
