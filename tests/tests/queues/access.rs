@@ -87,3 +87,18 @@ fn priorities_have_a_limit_and_letters_a_default() {
     assert_eq!(here.wait(&[own]), 0);
     assert_ne!(here.show(own)["report"], "not wanted");
 }
+
+#[test]
+fn a_user_runs_no_more_at_a_time_than_the_queue_lets_him() {
+    let here = Here::new();
+    profile(&here, "night", "max-running-per-user = 1\nmaxexec = 4\nloadsched = \"none\"\n");
+    here.queue(&["queues"]).success();
+    here.gate("gate");
+    let first = here.script(&["-d", "night"], "read line <gate; true");
+    here.until(first, "running");
+    let second = here.script(&["-d", "night"], "true");
+    let why = here.queue(&["why", &second.to_string()]).success().text();
+    assert!(why.contains(&format!("queue \"night\": {} may run 1 at a time, 1 are running", user())), "{why}");
+    here.open("gate");
+    assert_eq!(here.wait(&[first, second]), 0);
+}

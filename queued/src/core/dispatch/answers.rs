@@ -64,8 +64,9 @@ impl Dispatcher {
         let rule = self.hosts.rule(host, job.queue);
         let cpus = job.submission.needs.cpus;
         self.hosts.change(host, |host| host.accepted(now, question, rank, rule, (job.queue, cpus)));
-        self.lanes.begin(&job.submission.user);
-        self.placed.insert(id, Placed { host, user: job.submission.user, queue: job.queue, cpus });
+        self.lanes.shares.begin(&job.lane.queue, &job.submission.user);
+        let (user, in_queue) = (job.submission.user, job.lane.queue);
+        self.placed.insert(id, Placed { host, user, queue: job.queue, in_queue, cpus });
         actions.push(Action::Place { id, host: name.clone(), reason });
     }
 

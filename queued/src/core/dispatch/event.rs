@@ -1,8 +1,11 @@
 //! What a dispatcher hears and what it asks for.
 
+use std::collections::HashMap;
+
 use wire::api::{HostChoice, OnFull, Refusal};
 use wire::news::{Edition, HostState, OwnRank};
 
+use super::shares::Share;
 use crate::core::admission::{IfFull, Slot};
 use crate::core::names::{HostName, JobId, QueueName, UserName};
 use crate::core::rank::RankRule;
@@ -114,6 +117,9 @@ pub enum Event {
         /// By which formula.
         rule: RankRule,
     },
+    /// The profiles of this home were read: how queues divide their slots among users. Queues that are not named do
+    /// so as usual.
+    Shares(HashMap<QueueName, Share>),
     /// A host holds a slot for this home.
     SlotFreed {
         /// Which host.

@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::shares::Shares;
 use crate::core::names::{HostName, JobId, QueueName, UserName};
 use crate::core::resources::Needs;
 
@@ -53,7 +54,7 @@ pub struct Place {
 #[derive(Debug, Default)]
 pub struct Lanes {
     lanes: HashMap<LaneKey, Lane>,
-    under_way: HashMap<UserName, u32>,
+    pub shares: Shares,
     waiting: usize,
 }
 
@@ -106,12 +107,15 @@ impl Lanes {
 
     /// Who is next in a lane.
     pub fn first(&self, key: &LaneKey) -> Option<First> {
-        let (priority, users) = self.lanes.get(key)?.levels.first_key_value()?;
-        let firsts = users.iter().filter_map(|(user, places)| {
-            let under_way = self.under_way.get(user).copied().unwrap_or_default();
-            places.first().map(|place| First { priority: *priority, under_way, place: *place })
-        });
-        firsts.min()
+        // Whoever may run no more holds up nobody, of whatever priority.
+        self.lanes.get(key)?.levels.iter().find_map(|(priority, users)| {
+            let may = users.iter().filter(|(user, _)| self.shares.is_used_up(&key.queue, user).is_none());
+            let firsts = may.filter_map(|(user, places)| {
+                let under_way = self.shares.weight(&key.queue, user);
+                places.first().map(|place| First { priority: *priority, under_way, place: *place })
+            });
+            firsts.min()
+        })
     }
 
     /// The lanes with somebody in line.
@@ -143,20 +147,5 @@ impl Lanes {
             }
         };
         levels.map(before).sum()
-    }
-
-    /// One more of this user's jobs is being asked for or runs.
-    pub fn begin(&mut self, user: &UserName) {
-        *self.under_way.entry(user.clone()).or_default() += 1;
-    }
-
-    /// One less.
-    pub fn end(&mut self, user: &UserName) {
-        if let Some(count) = self.under_way.get_mut(user) {
-            *count -= 1;
-            if *count == 0 {
-                self.under_way.remove(user);
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Jobs in line: who is asked for next, and what is told to those who must wait.
 
-use wire::api::OnFull;
+use wire::api::{OnFull, Refusal, RefusalKind};
 
 use super::event::{Action, Submission, Work};
 use super::lanes::LaneKey;
@@ -25,7 +25,7 @@ impl Dispatcher {
         loop {
             let firsts = lanes.iter().enumerate();
             let firsts = firsts.filter_map(|(number, lane)| Some((self.lanes.first(lane)?, number)));
-            let Some((first, number)) = firsts.min() else { return };
+            let Some((first, number)) = firsts.min() else { return self.have_used_up(lanes, actions) };
             let id = first.place.id;
             match self.next(now, id) {
                 Next::Ask(question) => self.ask(now, id, question, actions),
@@ -36,6 +36,28 @@ impl Dispatcher {
                     let lane = lanes.swap_remove(number);
                     let jobs = self.lanes.take_new(&lane);
                     self.conclude(now, jobs, actions);
+                }
+            }
+        }
+    }
+
+    /// Whoever came to these lanes and is left may run no more at this moment.
+    fn have_used_up(&mut self, lanes: Vec<LaneKey>, actions: &mut Vec<Action>) {
+        for lane in lanes {
+            if self.lanes.shares.of(&lane.queue).per_user.is_none() {
+                continue;
+            }
+            for id in self.lanes.take_new(&lane) {
+                let Some(job) = self.jobs.get_mut(&id).filter(|job| matches!(job.phase, Phase::InLine)) else {
+                    continue;
+                };
+                let Some(words) = self.lanes.shares.is_used_up(&lane.queue, &job.submission.user) else { continue };
+                if job.submission.on_full != OnFull::Wait {
+                    self.take(id);
+                    actions.push(Action::Refuse { id, refusal: Refusal { kind: RefusalKind::Full, message: words } });
+                } else if job.told.as_ref() != Some(&words) {
+                    job.told = Some(words.clone());
+                    actions.push(Action::Wait { id, text: words });
                 }
             }
         }
@@ -61,7 +83,7 @@ impl Dispatcher {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let submission = &job.submission;
         self.lanes.remove(&job.lane, submission.priority, &submission.user, job.place);
-        self.lanes.begin(&submission.user);
+        self.lanes.shares.begin(&job.lane.queue, &submission.user);
         let deadline = now + ANSWER;
         if submission.work == Work::Session {
             self.deadlines.insert((deadline, id, Due::Answer));
@@ -88,7 +110,7 @@ impl Dispatcher {
         self.hosts.change(question.host, |host| host.not_asked(number));
         self.over.push(question.host);
         let Submission { user, priority, .. } = &job.submission;
-        self.lanes.end(user);
+        self.lanes.shares.end(&job.lane.queue, user);
         job.lane.bar(job.cannot.iter().map(|(host, _)| &self.hosts[*host].name));
         self.lanes.insert(&job.lane, *priority, user, job.place);
     }
@@ -114,7 +136,7 @@ impl Dispatcher {
         match &job.phase {
             Phase::Asking { question, number, deadline } => {
                 self.deadlines.remove(&(*deadline, id, Due::Answer));
-                self.lanes.end(user);
+                self.lanes.shares.end(&job.lane.queue, user);
                 self.hosts.change(question.host, |host| host.not_asked(*number));
                 self.over.push(question.host);
             }

@@ -27,6 +27,7 @@ mod hosts;
 mod lanes;
 mod line;
 mod search;
+mod shares;
 mod words;
 
 use std::collections::{BTreeSet, HashMap};
@@ -36,6 +37,7 @@ use wire::api::Refusal;
 use wire::news::OwnRank;
 
 pub use event::{Action, Event, HostNews, Submission, Work};
+pub use shares::Share;
 
 use super::admission::Slot;
 use super::names::{HostName, JobId, QueueName, UserName};
@@ -135,6 +137,7 @@ struct Placed {
     host: usize,
     user: UserName,
     queue: QueueNumber,
+    in_queue: QueueName,
     cpus: u32,
 }
 
@@ -191,6 +194,12 @@ impl Dispatcher {
                 }
             }
             Event::HostsChanged { changed, gone } => self.hosts_changed(now, changed, gone, &mut actions),
+            Event::Shares(rules) => {
+                self.lanes.shares.set(rules);
+                let lanes: Vec<LaneKey> = self.lanes.keys().cloned().collect();
+                lanes.iter().for_each(|lane| self.lanes.all_are_new(lane));
+                self.pump(now, lanes, &mut actions);
+            }
             Event::Ranked { queue, host, rule } => self.hosts.ranked(&queue, host.as_ref(), rule),
             Event::SlotFreed { host, queue, job } => self.slot_freed(now, host, queue, job, &mut actions),
             Event::Ended { id, host, rank } => self.ended(now, id, &host, rank, &mut actions),
@@ -225,7 +234,7 @@ impl Dispatcher {
         }
         // Its home knows that the start before is over, such as that on a host that was silent for too long.
         if let Some(placed) = self.placed.remove(&id) {
-            self.lanes.end(&placed.user);
+            self.lanes.shares.end(&placed.in_queue, &placed.user);
             let rule = self.hosts.rule(placed.host, placed.queue);
             self.hosts.change(placed.host, |host| host.ended(now, None, rule, (placed.queue, placed.cpus)));
         }
@@ -255,7 +264,7 @@ impl Dispatcher {
             if let Some(host) = self.hosts.number(&name) {
                 self.hosts.forget(host);
                 for (_, placed) in self.placed.extract_if(|_, placed| placed.host == host) {
-                    self.lanes.end(&placed.user);
+                    self.lanes.shares.end(&placed.in_queue, &placed.user);
                 }
             }
         }
@@ -312,7 +321,12 @@ impl Dispatcher {
             return;
         }
         if let Some(placed) = self.placed.remove(&id) {
-            self.lanes.end(&placed.user);
+            self.lanes.shares.end(&placed.in_queue, &placed.user);
+            if self.lanes.shares.of(&placed.in_queue).per_user.is_some() {
+                // Whoever waited for this end may run anywhere.
+                let of_queue = self.lanes.keys().filter(|lane| lane.queue == placed.in_queue);
+                self.left.extend(of_queue.cloned());
+            }
             let rule = self.hosts.rule(host, placed.queue);
             self.hosts.change(host, |host| host.ended(now, rank, rule, (placed.queue, placed.cpus)));
             self.pump_host(now, host, actions);

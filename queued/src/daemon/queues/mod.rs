@@ -12,7 +12,7 @@ mod queue;
 pub mod supervisor;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,7 +24,9 @@ use wire::job::Job;
 use crate::config::Places;
 use crate::config::keep::Keep;
 use crate::core::admission::{Event as Admitted, QueueRule};
+use crate::core::dispatch::{self, Share};
 use crate::core::gates::{Facts, Hours};
+use crate::core::names::QueueName;
 use crate::core::resources::Needs;
 use crate::core::time::Millis;
 use crate::daemon::Daemon;
@@ -47,6 +49,8 @@ pub struct Queues {
     /// What runners were told last: the queues that are suspended, and why.
     suspended: RefCell<BTreeMap<String, String>>,
     supervisors: supervisor::Supervisors,
+    /// What the dispatcher was told last.
+    shares: RefCell<HashMap<QueueName, Share>>,
     /// What admission was told last of what this host offers, and what was wrong with it.
     offered: RefCell<offers::Gathered>,
 }
@@ -73,6 +77,7 @@ impl Queues {
             rules: RefCell::default(),
             suspended: RefCell::default(),
             supervisors: supervisor::Supervisors::default(),
+            shares: RefCell::default(),
             offered: RefCell::default(),
         })
     }
@@ -121,7 +126,7 @@ impl Queues {
         let (runnable, load1) = daemon.hosting.load(daemon);
         let now = Zoned::now().with_time_zone(TimeZone::system());
         let (mut rules, mut suspended, mut news) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let mut off = Vec::new();
+        let (mut off, mut shares) = (Vec::new(), HashMap::new());
         {
             let mut known = self.known.borrow_mut();
             for (name, queue) in &mut known.queues {
@@ -149,6 +154,7 @@ impl Queues {
             off.extend(others);
             let names = known.queues.keys().map(|name| (name.clone(), name.clone())).chain(aliases(&known));
             for (name, target) in names {
+                shares.extend(known.queues.get(&target).map(|queue| (QueueName::from(name.as_str()), queue.share())));
                 if let Some(words) = known.queues.get(&target).and_then(|queue| queue.verdict.suspended.as_ref()) {
                     suspended.insert(name, words.clone());
                 }
@@ -167,6 +173,10 @@ impl Queues {
             daemon.hosting.feed(daemon, Admitted::Queues(rules));
             // A gate that opened lets those go on who wait for it here.
             daemon.placing.refresh(daemon);
+        }
+        if *self.shares.borrow() != shares {
+            *self.shares.borrow_mut() = shares.clone();
+            daemon.placing.feed(daemon, dispatch::Event::Shares(shares));
         }
         let is_other = self.suspended.borrow().keys().ne(suspended.keys());
         *self.suspended.borrow_mut() = suspended.clone();

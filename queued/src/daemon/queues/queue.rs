@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::core::admission::QueueRule;
+use crate::core::dispatch::Share;
 use crate::core::gates::{self, Facts, Gates, Verdict};
 use crate::core::names::QueueName;
-use crate::profile::words::Exec;
+use crate::profile::words::{Exec, Order};
 use crate::profile::{self, Effective, Fault, HostFacts, Profile};
 
 use super::files::{self, Stamp};
@@ -164,6 +165,12 @@ impl Queue {
             (_, _, Some(_), None) => Some("OPEN".to_owned()),
             _ => None,
         }
+    }
+
+    /// How this home divides its slots among users.
+    pub fn share(&self) -> Share {
+        let Effective { max_running_per_user, order, .. } = &self.effective;
+        Share { per_user: max_running_per_user.value, fifo: order.value == Order::Fifo }
     }
 
     /// What admission is told.

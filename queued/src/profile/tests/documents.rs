@@ -71,6 +71,6 @@ fn the_manual_says_what_has_no_effect_yet() {
 
 #[test]
 fn what_has_no_effect_is_told_with_its_line() {
-    let profile = crate::profile::parse("maxexec = 1\norder = \"fifo\"\n[host.x]\nprolog = \"/bin/true\"\n");
-    assert_eq!(profile.expect("well formed").idle(), [(2, "order"), (4, "prolog")]);
+    let profile = crate::profile::parse("maxexec = 1\nhome = \"a\"\n[host.x]\nprolog = \"/bin/true\"\n");
+    assert_eq!(profile.expect("well formed").idle(), [(2, "home"), (4, "prolog")]);
 }

@@ -5,6 +5,7 @@ mod full;
 mod needs;
 mod order;
 mod refusals;
+mod shares;
 mod strangers;
 mod together;
 
