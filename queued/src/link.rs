@@ -4,6 +4,8 @@
 //! the runner and ride on the first byte of the message they belong to. The daemon believes a
 //! runner only about sessions that were given to its user.
 
+mod terms;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
@@ -18,6 +20,7 @@ use wire::job::Job;
 use wire::session::End;
 
 use crate::core::resources::Taken;
+pub use terms::{Bounds, Directory, Terms};
 
 /// From the daemon.
 #[derive(Debug, Serialize, Deserialize)]
@@ -196,6 +199,9 @@ pub struct PrepareAttempt {
     /// What it has of this host.
     #[serde(default)]
     pub taken: Taken,
+    /// What the queue says of how it runs.
+    #[serde(default)]
+    pub terms: Terms,
 }
 
 /// What a runner needs to tell of the end of a job.
@@ -229,6 +235,9 @@ pub struct Prepare {
     /// What it has of this host.
     #[serde(default)]
     pub taken: Taken,
+    /// What the queue says of how it runs.
+    #[serde(default)]
+    pub terms: Terms,
 }
 
 /// From the runner.

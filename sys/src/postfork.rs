@@ -34,14 +34,25 @@ pub struct Start<'a> {
     pub umask: u32,
     /// Its niceness. A value that this user may not go down to is left out.
     pub nice: i32,
-    /// Its soft limits by number (see [`limits::resource`]), each lowered to the hard limit.
-    pub limits: &'a [(i32, u64)],
+    /// Its limits; those that are not named stay as they are.
+    pub limits: &'a [Bound],
     /// The signals it ignores; all others have their default action.
     pub ignored: &'a [i32],
     /// Its standard input, output and error.
     pub descriptors: [BorrowedFd<'a>; 3],
     /// The controlling terminal of this session, and whether the job gets its foreground.
     pub terminal: Option<(BorrowedFd<'a>, bool)>,
+}
+
+/// What a job may use of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// By its number, see [`limits::resource`].
+    pub resource: i32,
+    /// The soft limit, lowered to the hard one; `u64::MAX` is none.
+    pub soft: u64,
+    /// The hard limit. One that this process has already is never raised.
+    pub hard: u64,
 }
 
 /// What was being done when a start failed.
@@ -134,8 +145,9 @@ struct Prepared {
 impl Prepared {
     fn new(start: &Start, own_pid: Option<*const c_char>) -> io::Result<Prepared> {
         let mut limits = Vec::with_capacity(start.limits.len());
-        for (resource, soft) in start.limits {
+        for Bound { resource, soft, hard } in start.limits {
             let mut limit = limits::both(*resource)?;
+            limit.rlim_max = (*hard).min(limit.rlim_max);
             limit.rlim_cur = (*soft).min(limit.rlim_max);
             limits.push((*resource, limit));
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ByteString;
 use crate::batch::Batch;
+pub use crate::limits::{TimeLimit, Warn};
 use crate::needs::Needs;
 
 /// What to run and with what surroundings. All of it is covered by the warrant.
@@ -46,6 +47,9 @@ pub struct Job {
     /// What it needs of its host; none: as the queue says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
+    /// How long it may run; none: as its queue says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeLimit>,
     /// What makes it a batch job; a session has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
@@ -135,6 +139,10 @@ impl Job {
             hash.bytes(b"spill");
             hash.number(spill);
         }
+        if let Some(time) = &self.time {
+            hash.bytes(b"time");
+            hash.time(time);
+        }
         if let Some(batch) = &self.batch {
             hash.bytes(b"batch");
             hash.batch(batch);
@@ -187,6 +195,17 @@ impl FieldHash {
     fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.0.update(bytes);
+    }
+
+    fn time(&mut self, time: &TimeLimit) {
+        self.number(time.seconds);
+        self.number(u64::from(time.warn.is_some()));
+        if let Some(Warn { signal, before_s }) = &time.warn {
+            self.bytes(signal.as_bytes());
+            self.number(*before_s);
+        }
+        self.number(u64::from(time.grace_s.is_some()));
+        self.number(time.grace_s.unwrap_or(0));
     }
 
     fn batch(&mut self, batch: &Batch) {
@@ -248,6 +267,7 @@ mod tests {
             tee: None,
             spill: None,
             needs: None,
+            time: None,
             batch: None,
         }
     }
@@ -264,7 +284,9 @@ mod tests {
     fn every_hashed_field_changes_the_digest() {
         let batch = |job: &mut Job, change: fn(&mut Batch)| change(job.batch.get_or_insert_default());
         let content = || Some(Content { sha256: "0".into(), bytes: 1 });
-        let changes: [&dyn Fn(&mut Job); 29] = [
+        let time = |warn, grace_s| Some(TimeLimit { seconds: 60, warn, grace_s });
+        let warn = |signal: &str, before_s| Some(Warn { signal: signal.into(), before_s });
+        let changes: [&dyn Fn(&mut Job); 35] = [
             &|job: &mut Job| job.argv = vec!["printf%s".into()],
             &|job: &mut Job| job.environment.push("A=".into()),
             &|job: &mut Job| job.directory = "/".into(),
@@ -283,6 +305,12 @@ mod tests {
             &|job: &mut Job| job.needs = Some(Needs::default()),
             &|job: &mut Job| job.needs = Some(Needs { cpus: Some(2), named: vec![] }),
             &|job: &mut Job| job.needs = Some(Needs { cpus: None, named: Need::parse("gpu=1").into_iter().collect() }),
+            &|job: &mut Job| job.time = time(None, None),
+            &|job: &mut Job| job.time = Some(TimeLimit { seconds: 61, warn: None, grace_s: None }),
+            &|job: &mut Job| job.time = time(warn("USR1", 5), None),
+            &|job: &mut Job| job.time = time(warn("USR2", 5), None),
+            &|job: &mut Job| job.time = time(warn("USR1", 6), None),
+            &|job: &mut Job| job.time = time(None, Some(0)),
             &|job: &mut Job| job.batch = Some(Batch::default()),
             &|job: &mut Job| batch(job, |batch| batch.restartable = true),
             &|job: &mut Job| batch(job, |batch| batch.retries = 1),

@@ -14,6 +14,7 @@ pub mod history;
 pub mod identity;
 pub mod job;
 pub mod keeping;
+pub mod limits;
 pub mod link;
 pub mod needs;
 pub mod news;

@@ -183,14 +183,15 @@ impl Hosting {
                 return ReservationAnswer::Refused { refusal, rank };
             }
         };
+        let queue = QueueName::from(daemon.queues.resolve(&request.job.queue));
+        let terms = daemon.queues.terms(queue.as_str());
         {
             let mut sessions = self.sessions.borrow_mut();
-            let queue = QueueName::from(daemon.queues.resolve(&request.job.queue));
             sessions.keys.insert(session.clone(), Given { key: key.clone(), uid, queue });
             sessions.names.insert(key.clone(), session.clone());
         }
         let ReservationRequest { job_id, job, warrant, .. } = request;
-        let prepare = Prepare { request: 0, session: session.clone(), job_id, job, warrant, taken };
+        let prepare = Prepare { request: 0, session: session.clone(), job_id, job, warrant, taken, terms };
         match runner.prepare(prepare).await {
             Ok(()) => ReservationAnswer::Reserved { session, rank, spool: None },
             Err(refusal) => {

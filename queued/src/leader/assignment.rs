@@ -35,6 +35,9 @@ pub struct Assignment {
     pub variables: Vec<ByteString>,
     /// What to run.
     pub job: Job,
+    /// Hard limits by name, in the unit of setrlimit(2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hard_limits: Vec<(String, u64)>,
     /// For a batch job, which attempt this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptKey>,

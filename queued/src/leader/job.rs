@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use sys::postfork::{Start, StartError};
+use sys::postfork::{Bound, Start, StartError};
 use sys::pty::Pty;
 
 use super::Assignment;
@@ -88,11 +88,13 @@ impl Surroundings {
         let pid_variable = wants_pid.then_some(c"RQ_PID");
         let path = text(&assignment.program.0).unwrap_or_default();
         let directory = text(&job.directory.0).unwrap_or_default();
-        let limits = job
-            .limits
-            .iter()
-            .filter_map(|limit| Some((sys::limits::resource(&limit.name)?, limit.soft.unwrap_or(u64::MAX))))
-            .collect::<Vec<_>>();
+        let hard = |name: &str| assignment.hard_limits.iter().find(|(known, _)| known == name).map(|(_, hard)| *hard);
+        let bound = |limit: &wire::job::Limit| {
+            let resource = sys::limits::resource(&limit.name)?;
+            let (soft, hard) = (limit.soft.unwrap_or(u64::MAX), hard(&limit.name).unwrap_or(u64::MAX));
+            Some(Bound { resource, soft, hard })
+        };
+        let limits = job.limits.iter().filter_map(bound).collect::<Vec<_>>();
         let ignored = job.ignored_signals.iter().filter_map(|name| sys::signal::number(name)).collect::<Vec<_>>();
         let pid = {
             let end = |number: usize| match (&self.ends[number], &self.slave) {

@@ -33,6 +33,7 @@ mod shared;
 mod spill;
 mod streams;
 mod tee;
+mod terms;
 mod viewers;
 
 use std::io::Write;

@@ -18,16 +18,18 @@ use crate::link::Prepare;
 use crate::runner::convert::words;
 use crate::runner::given;
 use crate::runner::tee::Tee;
+use crate::runner::terms;
 
 /// The assignment for a job that may run here, else the refusal.
 ///
 /// # Errors
 /// The sentence to be shown and its kind.
 pub fn check(prepare: Prepare, host: &str, place: &str, trust: &Trust, now_unix: i64) -> Result<Assignment, Refusal> {
-    let Prepare { session, job_id, mut job, warrant, taken, .. } = prepare;
+    let Prepare { session, job_id, mut job, warrant, taken, terms, .. } = prepare;
     let verified: Verified = warrant
         .verify(&job.digest(), trust, now_unix)
         .map_err(|error| refusal(RefusalKind::Failed, format!("the job's warrant is refused: {error}")))?;
+    let hard_limits = terms::apply(&terms, &mut job)?;
     reasonable(&job).map_err(|message| refusal(RefusalKind::Usage, message))?;
     enter(&job)?;
     let program = find(&job)?;
@@ -51,6 +53,7 @@ pub fn check(prepare: Prepare, host: &str, place: &str, trust: &Trust, now_unix:
         program: program.into_os_string().into(),
         variables,
         job,
+        hard_limits,
         attempt: None,
         taken,
     })

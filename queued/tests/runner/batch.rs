@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use queued::link::{AttemptKey, AttemptWord, FromRunner, Gone, PrepareAttempt, ToRunner};
+use queued::link::{AttemptKey, AttemptWord, FromRunner, Gone, PrepareAttempt, Terms, ToRunner};
 use wire::ByteString;
 use wire::api::{Refusal, RefusalKind};
 use wire::batch::{Batch, Variant, Wishes};
@@ -36,7 +36,7 @@ pub fn preparation(host: &Host, job: Job, key: &AttemptKey) -> PrepareAttempt {
     let wishes = Wishes { name: Some("nightly".into()), tags: vec!["a".into(), "b".into()], ..Wishes::default() };
     let (key, submitted_us) = (key.clone(), 1_700_000_000_000_000);
     let (lease_ms, bin, taken) = (None, None, Default::default());
-    PrepareAttempt { request: 1, key, job, warrant, wishes, submitted_us, lease_ms, bin, taken }
+    PrepareAttempt { request: 1, key, job, warrant, wishes, submitted_us, lease_ms, bin, taken, terms: Terms::default() }
 }
 
 pub fn prepare(host: &mut Host, prepare: PrepareAttempt) -> Result<(), Refusal> {
@@ -62,7 +62,7 @@ pub fn started(host: &mut Host, job: Job, key: &AttemptKey) -> i32 {
     release(host, preparation)
 }
 
-fn release(host: &mut Host, preparation: PrepareAttempt) -> i32 {
+pub fn release(host: &mut Host, preparation: PrepareAttempt) -> i32 {
     let key = preparation.key.clone();
     prepare(host, preparation).expect("a good job");
     host.tell(&ToRunner::Release(key.clone()));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use queued::link::{Decoder, FromRunner, Prepare, ToRunner, encode};
+use queued::link::{Decoder, FromRunner, Prepare, Terms, ToRunner, encode};
 use wire::ByteString;
 use wire::api::{Opening, Refusal};
 use wire::identity::{Authority, Identity, Kind, SecretKey, Validity, Warrant};
@@ -131,6 +131,7 @@ impl Host {
             tee: None,
             spill: None,
             needs: None,
+            time: None,
             batch: None,
         }
     }
@@ -150,6 +151,11 @@ impl Host {
 
     /// Has a job made ready; its session, or the refusal.
     pub fn prepare(&mut self, job: Job, warrant: Warrant) -> Result<String, Refusal> {
+        self.prepare_with(job, warrant, Terms::default())
+    }
+
+    /// The same in a queue that has terms.
+    pub fn prepare_with(&mut self, job: Job, warrant: Warrant, terms: Terms) -> Result<String, Refusal> {
         self.next += 1;
         let session = wire::identity::session_name(&[self.next as u8; 16], sys::credentials::own_uid());
         let prepare = Prepare {
@@ -159,6 +165,7 @@ impl Host {
             job,
             warrant,
             taken: Default::default(),
+            terms,
         };
         self.tell(&ToRunner::Prepare(Box::new(prepare)));
         loop {

@@ -3,6 +3,7 @@
 mod batch;
 mod host;
 mod leaders;
+mod limits;
 mod notices;
 mod scenarios;
 mod streams;

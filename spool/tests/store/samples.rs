@@ -137,6 +137,7 @@ pub fn common() -> Job {
         tee: None,
         spill: None,
         needs: None,
+        time: None,
         batch: Some(Batch::default()),
     }
 }

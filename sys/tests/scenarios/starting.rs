@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-use sys::postfork::{Stage, start};
+use sys::postfork::{Bound, Stage, start};
 use sys::process::{Change, wait_any};
 use sys::{descriptors, limits, signal};
 
@@ -50,7 +50,7 @@ fn a_missing_directory_is_said_to_be_missing() {
 fn a_limit_that_does_not_exist_is_an_error() {
     let argv = words(&[c"/bin/true"]);
     let mut plan = plan(&argv, standard());
-    plan.limits = &[(99, 1)];
+    plan.limits = &[Bound { resource: 99, soft: 1, hard: 1 }];
     let error = start(&plan).unwrap_err();
     assert_eq!(error.stage, Stage::Limits);
     assert_eq!(error.source.raw_os_error(), Some(libc::EINVAL));
@@ -63,7 +63,8 @@ fn a_job_has_the_surroundings_it_was_given() {
     let place = CString::new(directory.to_str().unwrap()).unwrap();
     let nofile = limits::resource("nofile").unwrap();
     let core = limits::resource("core").unwrap();
-    let limits = [(nofile, 123), (core, u64::MAX)];
+    let bound = |resource, soft| Bound { resource, soft, hard: u64::MAX };
+    let limits = [bound(nofile, 123), bound(core, u64::MAX)];
     let (text, change) = output_of(|output| {
         let mut plan = plan(&argv, [output; 3]);
         plan.environment = &environment;
@@ -164,7 +165,7 @@ fn the_argument_space_is_what_the_kernel_gives() {
     let stack = limits::resource("stack").unwrap();
     for soft in [256 << 10, 1 << 20, 8 << 20, 40 << 20] {
         let room = limits::argument_space(Some(soft));
-        let stack_limit = [(stack, soft)];
+        let stack_limit = [Bound { resource: stack, soft, hard: u64::MAX }];
         for (bytes, fits) in [(room, true), (room + 1, false)] {
             let argv = arguments_of(bytes);
             let mut plan = plan(&argv, standard());

@@ -172,6 +172,7 @@ fn job(argv: &[&str]) -> Job {
         tee: None,
         spill: None,
         needs: None,
+        time: None,
         batch: None,
     }
 }

@@ -8,6 +8,7 @@ mod gates;
 mod here;
 #[cfg(feature = "root")]
 mod hosts;
+mod limits;
 #[allow(dead_code, reason = "it serves other tests too")]
 #[path = "../single/login.rs"]
 mod login;

@@ -96,6 +96,7 @@ impl Batch {
                 lease_ms: terms.lease_ms,
                 bin: bin_of(daemon, &queue),
                 taken,
+                terms: daemon.queues.terms(queue.as_str()),
             };
             runner.prepare_attempt(prepare).await
         };

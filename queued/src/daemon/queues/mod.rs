@@ -10,6 +10,7 @@ mod offers;
 mod orders;
 mod queue;
 pub mod supervisor;
+mod terms;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};

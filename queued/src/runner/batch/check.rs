@@ -11,7 +11,9 @@ use wire::batch::Batch;
 use wire::identity::{IdentityError, Trust, Verified, Warrant};
 use wire::job::Job;
 
+use crate::link::Terms;
 use crate::runner::prepare::{self, refusal};
+use crate::runner::terms;
 
 /// Checks jobs and remembers the last.
 #[derive(Default)]
@@ -31,6 +33,8 @@ struct Known {
 pub struct Checked {
     /// With the command and PATH that it has here, and without `batch`.
     pub job: Job,
+    /// Its hard limits by name.
+    pub hard_limits: Vec<(String, u64)>,
     /// What `batch` was.
     pub batch: Batch,
     /// Whose it is.
@@ -46,6 +50,7 @@ impl Checker {
         mut job: Job,
         warrant: Warrant,
         bin: Option<&ByteString>,
+        terms: &Terms,
         trust: &Trust,
     ) -> Result<Checked, Refusal> {
         let verified = self
@@ -58,10 +63,11 @@ impl Checker {
         if let Some(bin) = bin {
             put_first_in_path(&mut job.environment, bin);
         }
+        let hard_limits = terms::apply(terms, &mut job)?;
         prepare::reasonable(&job).map_err(|message| refusal(RefusalKind::Usage, message))?;
         prepare::enter(&job)?;
         let program = prepare::find(&job)?;
-        Ok(Checked { job, batch, verified, program })
+        Ok(Checked { job, hard_limits, batch, verified, program })
     }
 
     /// Whose word this job is.

@@ -263,6 +263,7 @@ fn empty_job() -> Job {
         tee: None,
         spill: None,
         needs: None,
+        time: None,
         batch: None,
     }
 }

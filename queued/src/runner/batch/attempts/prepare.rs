@@ -21,7 +21,7 @@ use crate::runner::prepare::refusal;
 impl Attempts {
     /// Checks an attempt and has its leader made ready, which answers then.
     pub(super) fn prepare(&mut self, prepare: PrepareAttempt) -> Result<(), Refusal> {
-        let PrepareAttempt { request, key, job, warrant, wishes, submitted_us, lease_ms, bin, taken } = prepare;
+        let PrepareAttempt { request, key, job, warrant, wishes, submitted_us, lease_ms, bin, taken, terms } = prepare;
         let failed = |message: String| refusal(RefusalKind::Failed, message);
         if self.numbers.contains_key(&key) {
             return Err(failed("the runner has this attempt in hand already".to_owned()));
@@ -36,8 +36,8 @@ impl Attempts {
         let jobs = &self.shared.options.jobs;
         let place = Place::of(jobs, &key).map_err(|error| failed(error.to_string()))?;
         let trust = self.shared.trust().map_err(|error| failed(format!("{error:#}")))?;
-        let Checked { mut job, mut batch, verified, program } =
-            self.checker.check(job, warrant, bin.as_ref(), &trust)?;
+        let Checked { mut job, hard_limits, mut batch, verified, program } =
+            self.checker.check(job, warrant, bin.as_ref(), &terms, &trust)?;
         let missing = |what: &str, error: io::Error| failed(format!("the job's {what} is not here: {error}"));
         let stdin = match &batch.stdin {
             Some(content) => content::open(jobs, content).map_err(|error| missing("standard input", error))?,
@@ -81,6 +81,7 @@ impl Attempts {
                 program: program.into_os_string().into(),
                 variables,
                 job,
+                hard_limits,
                 attempt: Some(key.clone()),
                 taken: taken.clone(),
             };
