@@ -74,7 +74,7 @@ mod tests {
     use wire::session::Usage;
 
     fn end(outcome: Outcome) -> End {
-        End { outcome, usage: Usage::default(), incomplete: None }
+        End { outcome, usage: Usage::default(), incomplete: None, limit: None }
     }
 
     #[test]

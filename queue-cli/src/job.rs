@@ -30,7 +30,7 @@ pub fn describe(run: &Run, plan: &Plan, home: String) -> Result<Job, Failure> {
         tee: run.tee.as_ref().map(|tee| ByteString::from(directory.join(tee).into_os_string())),
         spill: run.spill,
         needs: run.needs.clone(),
-        time: None,
+        time: run.time.clone(),
         batch: None,
         directory: ByteString::from(directory.into_os_string()),
         umask: umask(),

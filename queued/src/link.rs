@@ -16,7 +16,7 @@ use wire::api::{Refusal, SessionRow};
 use wire::batch::{JobRow, OutputStream, Wishes};
 use wire::history::Past;
 use wire::identity::{Certificate, Warrant};
-use wire::job::Job;
+use wire::job::{Job, TimeLimit};
 use wire::session::End;
 
 use crate::core::resources::Taken;
@@ -69,6 +69,13 @@ pub enum ToRunner {
         key: AttemptKey,
         /// Milliseconds.
         grace_ms: u64,
+    },
+    /// It may run so long from its start; the rest holds where its owner has said nothing.
+    Time {
+        /// Which.
+        key: AttemptKey,
+        /// How long.
+        limit: TimeLimit,
     },
     /// Queues whose jobs are suspended here, each with why, in words that follow its name; all others go on.
     Suspended(BTreeMap<String, String>),

@@ -134,6 +134,7 @@ fn fill(endpoint: &mut Endpoint, source: &mut impl Read) -> Result<(), Failure> 
             outcome: Outcome::Exited(0),
             usage: Usage::default(),
             incomplete: None,
+            limit: None,
         }))?;
     }
     Ok(())

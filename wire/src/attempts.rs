@@ -53,6 +53,13 @@ pub enum Want {
     },
     /// Send it a signal.
     Signal(String),
+    /// It may run so long.
+    Time {
+        /// Seconds from its start.
+        seconds: u64,
+        /// The job's queue, as it was signed: the host says how much that gives.
+        queue: String,
+    },
     /// Home has all it wants.
     Acknowledge,
     /// A piece of its output.

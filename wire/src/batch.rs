@@ -9,7 +9,7 @@ use crate::ByteString;
 use crate::api::JobName;
 use crate::history::{EndPlace, RowKind};
 use crate::identity::Certificate;
-use crate::job::Job;
+use crate::job::{Job, TimeLimit};
 use crate::needs::Need;
 use crate::session::Usage;
 
@@ -262,6 +262,8 @@ pub struct JobRow {
     pub stdout: ByteString,
     /// The same for standard error.
     pub stderr: ByteString,
+    /// What it may use, as it says itself.
+    pub limits: Option<JobLimits>,
     /// When the owner is told.
     pub mail: Option<MailWish>,
     /// What became of the report: `owed`, `sent`, or why it was refused. Empty: there is none.
@@ -270,6 +272,14 @@ pub struct JobRow {
     pub notify: Option<ByteString>,
     /// What became of that: `owed`, `sent`, `not wanted`, or why it was given up. Empty: there is nothing.
     pub notice: String,
+}
+
+/// What a job may use.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobLimits {
+    /// How long it may run.
+    pub time: Option<TimeLimit>,
 }
 
 /// `POST /v1/jobs/change`.
@@ -318,6 +328,8 @@ pub enum Update {
     Tags(Vec<String>),
     /// None: as the queue says.
     Mail(Option<MailWish>),
+    /// How long it may run, from its start, in seconds: of a job that runs.
+    Time(u64),
 }
 
 /// Answer to [`ChangeRequest`].

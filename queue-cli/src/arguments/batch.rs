@@ -390,7 +390,7 @@ pub fn commands() -> Vec<Command> {
         listing("delete", "Forget jobs and their files"),
         plain(
             Command::new("update")
-                .about("Change jobs that have not ended: priority=7 name=x tag=a,b mail=end")
+                .about("Change jobs that have not ended: priority=7 name=x tag=a,b mail=end time=4h")
                 .args(shown())
                 .arg(jobs()),
         ),
@@ -496,6 +496,11 @@ fn update(matches: &ArgMatches) -> Result<JobCommand, Failure> {
                 let tags = none(value).map(|tags| tags.split(',').map(str::to_owned).collect());
                 updates.push(Update::Tags(tags.unwrap_or_default()));
             }
+            Some(("time", value)) => {
+                let seconds = super::limits::seconds(value);
+                let wrong = |expected| Failure::usage(format!("time: {expected} is expected, not \"{value}\""));
+                updates.push(Update::Time(seconds.map_err(wrong)?));
+            }
             Some(("mail", "" | "null" | "nil")) => updates.push(Update::Mail(None)),
             Some(("mail", value)) => updates.push(Update::Mail(Some(mail(value)?))),
             _ => others.push(word),
@@ -503,12 +508,14 @@ fn update(matches: &ArgMatches) -> Result<JobCommand, Failure> {
     }
     if updates.is_empty() {
         return Err(Failure::usage(
-            "queue update: what? Say priority=N, name=TEXT, tag=A,B or mail=WHEN; other fields need a new submission",
+            "queue update: what? Say priority=N, name=TEXT, tag=A,B, mail=WHEN or time=TIME; other fields need a new submission",
         ));
     }
     let mut meant = of_words(others, "")?;
     if meant.all && meant.query.is_none() {
-        meant.query = Some("held or pending".to_owned());
+        // A time is for those that run.
+        let is_time = matches!(updates[..], [Update::Time(_)]);
+        meant.query = Some(if is_time { "running" } else { "held or pending" }.to_owned());
     }
     if meant.jobs.is_empty() && meant.query.is_none() && !meant.input {
         return Err(Failure::usage("queue update: which jobs? Say ids, a query, or all"));

@@ -8,6 +8,7 @@
 pub mod batch;
 mod explain;
 pub mod keeping;
+pub mod limits;
 pub mod needs;
 mod qsh;
 pub mod queues;
@@ -19,6 +20,8 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use wire::api::{HostChoice, JobName, OnFull};
 use wire::needs::Needs;
+
+use wire::job::TimeLimit;
 
 use crate::environment::Wish;
 use crate::failure::Failure;
@@ -98,6 +101,8 @@ pub struct Run {
     pub spill: Option<u64>,
     /// `--need` and `--cpus`; none: nothing was said.
     pub needs: Option<Needs>,
+    /// `--time` and what belongs to it.
+    pub time: Option<TimeLimit>,
     /// `--chdir`; else the working directory.
     pub directory: Option<PathBuf>,
     /// `--env`.
@@ -221,6 +226,7 @@ fn read_submit(matches: &ArgMatches) -> Result<batch::Submit, Failure> {
         tee: None,
         spill: None,
         needs: needs::read(matches)?,
+        time: limits::read(matches)?,
         directory: matches.get_one::<OsString>("chdir").map(PathBuf::from),
         environment,
         null_input: false,
@@ -290,6 +296,7 @@ fn run(matches: &ArgMatches) -> Result<Run, Failure> {
     let tee = matches.get_one::<OsString>("tee").map(PathBuf::from);
     let spill = text("spill").map(size).transpose()?;
     let needs = needs::read(matches)?;
+    let time = limits::read(matches)?;
     let (null_input, drains) = (false, false);
     Ok(Run {
         choice,
@@ -300,6 +307,7 @@ fn run(matches: &ArgMatches) -> Result<Run, Failure> {
         tee,
         spill,
         needs,
+        time,
         directory,
         environment,
         null_input,

@@ -196,6 +196,7 @@ impl Said {
             tee: None,
             spill: None,
             needs: None,
+            time: None,
             directory: Some(self.directory.unwrap_or_else(|| account::home().into())),
             environment: self.environment.naming_user(),
             null_input: self.null_input,

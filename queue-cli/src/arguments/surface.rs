@@ -87,6 +87,7 @@ pub fn command() -> Command {
             flag("verbose").help("Say on which host it runs, and why"),
         ])
         .args(super::needs::options())
+        .args(super::limits::options())
         .args(super::batch::options())
         .args([
             Arg::new("help").long("help").action(ArgAction::Help).help("This text"),
@@ -103,6 +104,7 @@ pub fn command() -> Command {
                 .about("Submit jobs: a command, a file, or standard input")
                 .args(submit_options())
                 .args(super::needs::options())
+                .args(super::limits::options())
                 .args(super::batch::options())
                 .args([
                     flag("wait").short('w').help("Stay until all of them have ended"),

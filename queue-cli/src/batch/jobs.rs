@@ -282,6 +282,10 @@ pub fn wait_for(
                     |job: &&JobName| job.id == row.id && job.home.as_deref().is_some_and(|name| names(name, &row.home));
                 let meant = jobs.iter().find(is_named).or_else(|| jobs.iter().find(is_meant)).cloned();
                 jobs.retain(|job| Some(job) != meant.as_ref());
+                if row.detail.starts_with("killed: ") {
+                    // The code alone does not say whose signal it was.
+                    let _ = writeln!(stderr(), "queue: job {} was {}", row.id, printable(&row.detail));
+                }
                 code = code.max(if is_one { exit_code(&row) } else { u8::from(exit_code(&row) != 0) });
                 if let Err(failure) = ended(&row) {
                     return Ok(Err(failure));

@@ -18,6 +18,7 @@ use wire::job::Job;
 use super::contents;
 use super::jobs;
 use crate::arguments::batch::{BatchOptions, FIRST_BACKOFF, Source, Submit};
+use crate::arguments::limits;
 use crate::daemon::Daemon;
 use crate::end::Ending;
 use crate::failure::{Failure, words};
@@ -192,6 +193,16 @@ impl<'a> Maker<'a> {
             let needs = job.needs.get_or_insert_default();
             needs.cpus = record.cpus.or(needs.cpus);
             needs.named = record.need.clone().unwrap_or_else(|| std::mem::take(&mut needs.named));
+        }
+        if record.time.is_some() || record.warn.is_some() || record.grace_s.is_some() {
+            let option = job.time.take();
+            let option = option.as_ref();
+            let time = record.time.or(option.map(|time| time.seconds));
+            let warn = record.warn.clone().or_else(|| option.and_then(|time| time.warn.clone()));
+            let grace_s = record.grace_s.or(option.and_then(|time| time.grace_s));
+            let line = record.line;
+            job.time = limits::together(time, warn, grace_s)
+                .map_err(|why| Failure::usage(format!("line {line}: {why}; nothing was submitted")))?;
         }
         let stdin = record.stdin.clone().map(OsString::from).or_else(|| options.stdin.clone());
         let data = record.data.clone().or_else(|| options.data.clone());

@@ -3,6 +3,7 @@
 use jiff::Zoned;
 use wire::ByteString;
 use wire::batch::{JobRow, MailWish};
+use wire::limits::length;
 use wire::session::Usage;
 
 use super::document;
@@ -53,6 +54,7 @@ fn sheet(row: &JobRow, look: &Look, now: &Zoned) -> String {
         say("memory", memory(usage.max_rss_kib));
     }
     say("left over", if row.left_over == 0 { String::new() } else { format!("{} processes, killed", row.left_over) });
+    say("limits", limits(row));
     say("restartable", if row.restartable { "yes".to_owned() } else { "no".to_owned() });
     say("retries left", number(u64::from(row.retries)));
     say("stdout", row.stdout.display());
@@ -62,6 +64,14 @@ fn sheet(row: &JobRow, look: &Look, now: &Zoned) -> String {
     say("notify", row.notify.as_ref().map(|notify| notify.display()).unwrap_or_default());
     say("notice", row.notice.clone());
     lay_out(&[Align::Left, Align::Left], &lines)
+}
+
+/// What it may use: `2 h, USR1@10min, grace 30 s`.
+pub(super) fn limits(row: &JobRow) -> String {
+    let Some(time) = row.limits.as_ref().and_then(|limits| limits.time.as_ref()) else { return String::new() };
+    let grace = time.grace_s.map(|grace_s| format!("grace {}", length(grace_s)));
+    let warn = time.warn.as_ref().map(|warn| warn.to_string());
+    [Some(length(time.seconds)), warn, grace].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The whole command as a shell would read it.

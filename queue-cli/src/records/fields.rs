@@ -12,8 +12,11 @@ pub enum Field {
     Data,
     Directory,
     Environment,
+    Grace,
     Held,
     Hosts,
+    /// As listings have them.
+    Limits,
     Mail,
     MailTo,
     Name,
@@ -27,8 +30,10 @@ pub enum Field {
     Stdin,
     Stdout,
     Tags,
+    Time,
     Unique,
     Variants,
+    Warn,
     /// Shows that the record is from a listing: a job that was submitted before.
     Id,
     /// Whether it is a job at all.
@@ -83,7 +88,7 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 /// Sorted by name.
-const FIELDS: [(&str, Field); 54] = [
+const FIELDS: [(&str, Field); 58] = [
     ("argv", Field::Argv),
     ("attempt", Field::Past),
     ("backoff", Field::Backoff),
@@ -100,6 +105,7 @@ const FIELDS: [(&str, Field); 54] = [
     ("exit", Field::Past),
     ("exit_status", Field::Past),
     ("finished", Field::Past),
+    ("grace", Field::Grace),
     ("held", Field::Held),
     ("home", Field::Past),
     ("host", Field::Host),
@@ -108,6 +114,7 @@ const FIELDS: [(&str, Field); 54] = [
     ("jid", Field::Id),
     ("kind", Field::Kind),
     ("left_over", Field::Past),
+    ("limits", Field::Limits),
     ("mail", Field::Mail),
     ("mail_to", Field::MailTo),
     ("name", Field::Name),
@@ -134,10 +141,12 @@ const FIELDS: [(&str, Field); 54] = [
     ("submitter", Field::Past),
     ("tag", Field::Tags),
     ("tags", Field::Tags),
+    ("time", Field::Time),
     ("unique", Field::Unique),
     ("usage", Field::Past),
     ("user", Field::Past),
     ("variants", Field::Variants),
+    ("warn", Field::Warn),
 ];
 
 /// What other programs call it, where the letters do not show what is meant.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wire::ByteString;
 use wire::batch::{MailWish, Variant};
+use wire::job::Warn;
 use wire::needs::Need;
 
 use super::fields::{self, Field};
@@ -69,6 +70,12 @@ pub struct Said {
     pub mail: Option<MailWish>,
     /// What to do when it has ended.
     pub notify: Option<ByteString>,
+    /// How long it may run, seconds.
+    pub time: Option<u64>,
+    /// A signal before that is over.
+    pub warn: Option<Warn>,
+    /// Seconds from TERM to KILL then.
+    pub grace_s: Option<u64>,
     /// Where it runs.
     pub directory: Option<ByteString>,
     /// Variables besides or instead of those it would have; names without `=`, each once.
@@ -159,6 +166,10 @@ impl Draft {
             Field::Data => said.data = Some(value.bytes(&key)?.as_os_str().into()),
             Field::Directory => said.directory = Some(value.bytes(&key)?),
             Field::Environment => said.environment = Some(wishes::environment(value, &key)?),
+            Field::Grace => once(&mut said.grace_s, wishes::length(value, &key)?, &key, offset)?,
+            Field::Time => once(&mut said.time, wishes::time(value, &key)?, &key, offset)?,
+            Field::Warn => once(&mut said.warn, wishes::warning(value, &key)?, &key, offset)?,
+            Field::Limits => wishes::limits(value, &key, said)?,
             Field::Held => said.held = Some(value.truth(&key)?),
             Field::Hosts => said.hosts = Some(wishes::hosts(value, &key)?),
             Field::Mail => said.mail = Some(wishes::mail(value, &key)?),
@@ -297,6 +308,9 @@ const NOTHING: Said = Said {
     stderr: None,
     mail: None,
     notify: None,
+    time: None,
+    warn: None,
+    grace_s: None,
     directory: None,
     environment: None,
     variants: Vec::new(),

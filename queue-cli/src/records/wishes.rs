@@ -5,10 +5,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use wire::ByteString;
 use wire::batch::{MailWish, Variant};
+use wire::job::Warn;
 use wire::needs::{MOST_NEEDS, Need};
 
+use super::record::Said;
 use super::source::{Problem, shown};
 use super::value::{Shape, Value};
+use crate::arguments::limits;
 use crate::arguments::needs::MOST_CPUS;
 
 /// A program and its arguments.
@@ -56,6 +59,75 @@ pub fn backoff(value: Value, field: &str) -> Result<Duration, Problem> {
         Some(duration) => Ok(duration),
         None => Err(value.is_not(field, expected)),
     }
+}
+
+/// How long a job may run, in seconds.
+pub fn time(value: Value, field: &str) -> Result<u64, Problem> {
+    let place = value.offset;
+    match length(value, field)? {
+        0 => Err(Problem::at(place, format!("{field}: a job that may run no time at all is not worth a submission"))),
+        seconds => Ok(seconds),
+    }
+}
+
+/// A length of time in seconds: `90`, `10m`, `2h`.
+pub fn length(value: Value, field: &str) -> Result<u64, Problem> {
+    if let Ok(seconds) = value.whole::<u64>(field, limits::TIME) {
+        return Ok(seconds.min(wire::limits::LONGEST_S));
+    }
+    let Shape::Text(text) = &value.shape else { return Err(value.is_not(field, limits::TIME)) };
+    limits::grace(text).map_err(|expected| value.is_not(field, expected))
+}
+
+/// `USR1@10m`, or the object that listings have.
+pub fn warning(value: Value, field: &str) -> Result<Warn, Problem> {
+    if let Shape::Text(text) = &value.shape {
+        return limits::warning(text).map_err(|expected| value.is_not(field, expected));
+    }
+    let place = value.offset;
+    let (mut signal, mut before) = (None, None);
+    for entry in value.map(field)? {
+        match &*entry.key {
+            "signal" => signal = Some(entry.value.text("signal")?),
+            "before_s" => before = Some(entry.value.whole("before_s", limits::TIME)?),
+            key => {
+                let message = format!("warn: {} is not one of signal and before_s", shown(key));
+                return Err(Problem::at(entry.offset, message));
+            }
+        }
+    }
+    match (signal, before) {
+        (Some(signal), Some(before_s)) => Ok(Warn { signal, before_s }),
+        _ => Err(Problem::at(place, "warn: a signal, and before_s, are expected")),
+    }
+}
+
+/// What listings have of limits.
+pub fn limits(value: Value, field: &str, said: &mut Said) -> Result<(), Problem> {
+    for entry in value.map(field)? {
+        match &*entry.key {
+            _ if entry.value.shape == Shape::Nothing => {}
+            "time" => {
+                for entry in entry.value.map("time")? {
+                    match &*entry.key {
+                        _ if entry.value.shape == Shape::Nothing => {}
+                        "seconds" => said.time = Some(time(entry.value, "seconds")?),
+                        "warn" => said.warn = Some(warning(entry.value, "warn")?),
+                        "grace_s" => said.grace_s = Some(length(entry.value, "grace_s")?),
+                        key => {
+                            let message = format!("time: {} is not one of seconds, warn and grace_s", shown(key));
+                            return Err(Problem::at(entry.offset, message));
+                        }
+                    }
+                }
+            }
+            key => {
+                let message = format!("limits: {} is none that a job has", shown(key));
+                return Err(Problem::at(entry.offset, message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A list, or names with commas or blanks between them.

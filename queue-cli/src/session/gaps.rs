@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_gap_in_a_pipe_is_our_failure_and_names_the_jobs_own_end() {
-        let last = Last::End(End { outcome: Outcome::Exited(0), usage: Usage::default(), incomplete: None });
+        let last =
+            Last::End(End { outcome: Outcome::Exited(0), usage: Usage::default(), incomplete: None, limit: None });
         let mut gaps = Gaps::default();
         assert_eq!(gaps.output(Stream::Tty, Some(7)).as_deref(), Some("7 bytes not shown"));
         assert!(gaps.input(Stream::Tty, Some(1)).is_some_and(|line| line.contains("1 byte of what was typed")));

@@ -158,7 +158,10 @@ impl Session {
             Control::Continued if self.grant == Grant::Fresh => self.grant = Grant::Settled,
             Control::Notice(text) => self.tell(&text),
             Control::Closed(Stream::Stdin) => self.input.reader_gone(),
-            Control::End(end) => self.progress = Progress::Ended(Last::End(end)),
+            Control::End(end) => {
+                self.limit.clone_from(&end.limit);
+                self.progress = Progress::Ended(Last::End(end));
+            }
             // The rest is ours to say.
             _ => {}
         }

@@ -64,6 +64,8 @@ pub struct Session {
     progress: Progress,
     /// For one that attaches, the time to be let in.
     let_in: Option<LetIn>,
+    /// Which limit the job was ended for.
+    limit: Option<String>,
 }
 
 /// How far the session has come.
@@ -122,6 +124,7 @@ impl Session {
             more: false,
             progress: Progress::Running,
             let_in: None,
+            limit: None,
         })
     }
 
@@ -145,11 +148,15 @@ impl Session {
                 None => continue,
             }
         };
-        if let Ending::Failed(_) = ending {
+        if matches!(ending, Ending::Failed(_)) || self.limit.is_some() {
             self.output.leave_tty();
         }
-        let Self { terminal, signals, keys, .. } = self;
+        let Self { terminal, signals, keys, limit, .. } = self;
         drop(terminal);
+        if let Some(limit) = limit {
+            // The signal alone does not say whose it was. Where standard error is gone it has to do.
+            let _ = writeln!(io::stderr(), "queue: killed: {}", printable(&limit));
+        }
         match ending {
             // From here a signal ends the wait for another place.
             Ending::TurnedAway(_) => drop(signals),

@@ -1,5 +1,6 @@
-//! What a leader does for a batch job besides waiting for it: ends its whole tree when told to, when its
-//! lease is over and when its first process has ended; freezes it while nobody renews the lease.
+//! What a leader does for a job besides waiting for it: ends its whole tree when told to and when it has used up
+//! what it may have; of a batch job also when its lease is over, while nobody renews which it is frozen, and when its
+//! first process has ended. What a session leaves behind stays.
 //!
 //! It needs nobody for that: runner and daemon may be dead meanwhile. Times are those since boot, time asleep
 //! included, as are those of its timer: a host that wakes up late finds what was due.
@@ -11,11 +12,13 @@ use std::time::Duration;
 
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::message::{Ended, FromLeader, Gone};
+use super::allowance::{Allowance, Time};
+use super::message::{Ended, FromLeader, Gone, Limit};
 
-/// The care for one batch job.
-#[derive(Default)]
+/// The care for one job.
 pub struct Custody {
+    kind: Kind,
+    allowance: Allowance,
     lease: Option<Lease>,
     frozen: bool,
     ending: Option<Ending>,
@@ -32,12 +35,73 @@ struct Lease {
     end: Duration,
 }
 
+/// What is left when the first process has ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Of a session everything.
+    Session,
+    /// Of a batch job nothing.
+    Batch,
+}
+
 struct Ending {
-    why: Gone,
+    why: Why,
     kill: Duration,
+    /// Whether it has come to that.
+    has_killed: bool,
+}
+
+/// Why a job is ended.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    /// It has no end of its own.
+    Gone(Gone),
+    /// It had more than it may.
+    Limit(Limit),
 }
 
 impl Custody {
+    /// Of a job that does not run yet.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            allowance: Allowance::default(),
+            lease: None,
+            frozen: false,
+            ending: None,
+            left_over: BTreeSet::new(),
+            again: Duration::ZERO,
+            pause: Duration::ZERO,
+            timer: None,
+        }
+    }
+
+    /// Whose it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The job starts, and may have this time.
+    pub fn begin(&mut self, time: Option<Time>) {
+        self.allowance = Allowance::begin(time, sys::host::since_boot());
+    }
+
+    /// It may have another time than before.
+    pub fn set_time(&mut self, time: Time) {
+        self.allowance.set(time, sys::host::since_boot());
+    }
+
+    /// Its queue has it suspended, or go on.
+    pub fn suspend(&mut self, yes: bool) {
+        self.allowance.suspend(yes, sys::host::since_boot());
+    }
+
+    /// The signal of a warning that is due, and how long the job has then. Only while the first process lives.
+    pub fn take_warning(&mut self) -> Option<(i32, Duration)> {
+        let none_ends = self.ending.is_none();
+        none_ends.then(|| self.allowance.take_warning(sys::host::since_boot())).flatten()
+    }
+
     /// Readable when [`Self::tend`] is due by the clock.
     pub fn timer(&self) -> Option<BorrowedFd<'_>> {
         self.timer.as_ref().map(|timer| timer.as_fd())
@@ -59,16 +123,30 @@ impl Custody {
 
     /// Asks the whole tree to end; after the grace it is killed. Only while the first process lives.
     pub fn stop(&mut self, grace: Duration) {
+        self.end(Why::Gone(Gone::Stopped), grace);
+    }
+
+    /// The same, since the job has had more of something than it may.
+    pub fn exceeded(&mut self, limit: Limit, grace: Duration) {
+        self.end(Why::Limit(limit), grace);
+    }
+
+    fn end(&mut self, why: Why, grace: Duration) {
         let kill = sys::host::since_boot().saturating_add(grace);
         match &mut self.ending {
             Some(ending) => ending.kill = ending.kill.min(kill),
             None => {
-                self.ending = Some(Ending { why: Gone::Stopped, kill });
+                self.ending = Some(Ending { why, kill, has_killed: false });
                 signal(nix::libc::SIGTERM);
                 // One that was stopped hears it only when it goes on.
                 self.thaw();
             }
         }
+    }
+
+    /// Whether the job is being ended.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
     }
 
     /// Does what is due. `ended` is how the first process has ended, if it has; the last word about the job
@@ -79,19 +157,21 @@ impl Custody {
         match &mut self.ending {
             Some(ending) if over => ending.kill = ending.kill.min(now),
             // One that has ended by itself before has that end.
-            None if over && ended.is_none() => self.ending = Some(Ending { why: Gone::LeaseOver, kill: now }),
+            None if over && ended.is_none() => {
+                self.ending = Some(Ending { why: Why::Gone(Gone::LeaseOver), kill: now, has_killed: false });
+            }
             _ => {}
         }
+        if let Some(time) = self.allowance.over(now).filter(|_| ended.is_none() && self.ending.is_none()) {
+            self.exceeded(Limit::Time { seconds: time.limit.as_secs() }, time.grace);
+        }
+        let stays = self.kind == Kind::Session && self.ending.is_none();
         if let Some(ended) = ended
-            && !sys::process::has_children()
+            && (stays || !sys::process::has_children())
         {
             // It would be readable for ever.
             self.timer = None;
-            let left_over = u32::try_from(self.left_over.len()).unwrap_or(u32::MAX);
-            return Some(match &self.ending {
-                Some(ending) => FromLeader::Gone(ending.why),
-                None => FromLeader::Ended(Ended { left_over, ..*ended }),
-            });
+            return Some(self.last_word(ended));
         }
         let freezes = self.lease.as_ref().is_some_and(|lease| lease.freeze <= now);
         if freezes && !self.frozen && self.ending.is_none() && ended.is_none() {
@@ -101,6 +181,9 @@ impl Custody {
         if self.kills_at(ended.is_some()).is_some_and(|at| at <= now) && self.again <= now {
             stop_all();
             self.left_over.extend(signal(nix::libc::SIGKILL));
+            if let Some(ending) = &mut self.ending {
+                ending.has_killed = true;
+            }
             // Each that dies brings us back here; this is for one that the kernel holds on to.
             self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             self.again = now + self.pause;
@@ -110,10 +193,29 @@ impl Custody {
         None
     }
 
+    /// How the job has ended, of which nothing is left that is not to stay.
+    fn last_word(&self, ended: &Ended) -> FromLeader {
+        let left_over = u32::try_from(self.left_over.len()).unwrap_or(u32::MAX);
+        match &self.ending {
+            Some(Ending { why: Why::Limit(limit), has_killed, .. }) => {
+                // What it says with its exit code is not how it ended: nobody takes it for a success.
+                let signal = match ended.code {
+                    None => ended.signal,
+                    Some(_) if *has_killed => nix::libc::SIGKILL,
+                    Some(_) => nix::libc::SIGTERM,
+                };
+                FromLeader::Ended(Ended { code: None, signal, limit: Some(*limit), ..*ended })
+            }
+            Some(Ending { why: Why::Gone(gone), .. }) if self.kind == Kind::Batch => FromLeader::Gone(*gone),
+            Some(_) => FromLeader::Ended(*ended),
+            None => FromLeader::Ended(Ended { left_over, ..*ended }),
+        }
+    }
+
     fn kills_at(&self, first_has_ended: bool) -> Option<Duration> {
         match &self.ending {
             Some(ending) => Some(ending.kill),
-            None => first_has_ended.then_some(Duration::ZERO),
+            None => (first_has_ended && self.kind == Kind::Batch).then_some(Duration::ZERO),
         }
     }
 
@@ -122,7 +224,8 @@ impl Custody {
         let freeze = lease.map(|lease| lease.freeze).filter(|_| !self.frozen && self.ending.is_none());
         let end = lease.map(|lease| lease.end).filter(|end| *end > now);
         let kill = self.kills_at(first_has_ended).map(|at| at.max(self.again));
-        let due = [freeze, end, kill].into_iter().flatten().min();
+        let time = self.allowance.due().filter(|_| !first_has_ended && self.ending.is_none());
+        let due = [freeze, end, kill, time].into_iter().flatten().min();
         if due.is_none() && self.timer.is_none() {
             return Ok(());
         }

@@ -14,6 +14,9 @@
 //! | `Batch` | socket name | the assignment's memory file, standard input, output and error |
 //! | `Stop` | grace | |
 //! | `Lease` | when to freeze, when to end | |
+//! | `Suspend` | yes or no | |
+//! | `Time` | limit, warning, grace | |
+//! | `Exceeded` | what, grace | |
 //!
 //! | from the leader | payload | descriptors |
 //! |---|---|---|
@@ -22,7 +25,8 @@
 //! | `Started`, `Stopped`, `Continued` | pid; signal | |
 //! | `Done` | | |
 //! | `StartFailed` | stage, errno | |
-//! | `Ended` | code or signal, usage, processes left over | |
+//! | `Ended` | code or signal, usage, processes left over, limit | |
+//! | `Warned` | signal, what is left | |
 //! | `Gone` | why | |
 //!
 //! The terminal's size and modes are set by the runner itself, through the master side: what it
@@ -30,6 +34,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use super::allowance::Time;
 
 /// Length of every record.
 pub const RECORD: usize = 128;
@@ -114,6 +121,15 @@ pub enum ToLeader {
         /// Then it is killed.
         end_ms: u64,
     },
+    /// The time that the job may have, from its start, is another than the assignment says.
+    Time(Time),
+    /// It has had more than it may: TERM to its whole tree, after the grace KILL.
+    Exceeded {
+        /// Of what.
+        limit: Limit,
+        /// Milliseconds.
+        grace_ms: u64,
+    },
 }
 
 /// Who may resume a session after somebody has attached to it.
@@ -164,6 +180,28 @@ pub enum FromLeader {
     Ended(Ended),
     /// A batch job was ended, and nothing of it is left.
     Gone(Gone),
+    /// The job was warned that its time will be up.
+    Warned {
+        /// By this signal.
+        signal: i32,
+        /// So many milliseconds before.
+        left_ms: u64,
+    },
+}
+
+/// What a job has had too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Time.
+    Time {
+        /// What it was given.
+        seconds: u64,
+    },
+    /// Memory.
+    Memory {
+        /// What its processes were seen to have together, in bytes.
+        peak: u64,
+    },
 }
 
 /// Why a job was ended by its leader.
@@ -194,6 +232,8 @@ pub struct Ended {
     pub max_rss_kib: u64,
     /// Processes that a batch job left behind; they were killed.
     pub left_over: u32,
+    /// Why it was ended.
+    pub limit: Option<Limit>,
 }
 
 /// Sends one record with its descriptors.
@@ -245,6 +285,15 @@ impl ToLeader {
                 out.u8(12);
                 out.u8(u8::from(*yes));
             }
+            Self::Time(time) => {
+                out.u8(13);
+                out.time(time);
+            }
+            Self::Exceeded { limit, grace_ms } => {
+                out.u8(14);
+                out.limit(Some(limit));
+                out.u64(*grace_ms);
+            }
             Self::Assign => out.u8(1),
             Self::Release { foreground, handed } => {
                 out.u8(2);
@@ -288,6 +337,8 @@ impl ToLeader {
             10 => Self::Stop { grace_ms: from.u64() },
             11 => Self::Lease { freeze_ms: from.u64(), end_ms: from.u64() },
             12 => Self::Suspend(from.u8() != 0),
+            13 => Self::Time(from.time()),
+            14 => Self::Exceeded { limit: from.limit()?, grace_ms: from.u64() },
             _ => return None,
         })
     }
@@ -332,11 +383,17 @@ impl FromLeader {
                     out.u64(figure);
                 }
                 out.u32(ended.left_over);
+                out.limit(ended.limit.as_ref());
             }
             Self::Done => out.u8(72),
             Self::Gone(why) => {
                 out.u8(73);
                 out.u8(why as u8);
+            }
+            Self::Warned { signal, left_ms } => {
+                out.u8(74);
+                out.u32(signal as u32);
+                out.u64(left_ms);
             }
         }
         out.bytes
@@ -364,10 +421,12 @@ impl FromLeader {
                     system_us: from.u64(),
                     max_rss_kib: from.u64(),
                     left_over: from.u32(),
+                    limit: from.limit(),
                 })
             }
             72 => Self::Done,
             73 => Self::Gone([Gone::Stopped, Gone::LeaseOver].into_iter().nth(usize::from(from.u8()))?),
+            74 => Self::Warned { signal: from.u32() as i32, left_ms: from.u64() },
             _ => return None,
         })
     }
@@ -404,6 +463,28 @@ impl Encoder {
             self.u64(*generation);
             self.put(key);
         }
+    }
+
+    fn time(&mut self, time: &Time) {
+        self.length(time.limit);
+        self.u32(time.warn.map_or(0, |(signal, _)| signal) as u32);
+        self.length(time.warn.map_or(Duration::ZERO, |(_, before)| before));
+        self.length(time.grace);
+    }
+
+    fn length(&mut self, length: Duration) {
+        self.u64(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// None has kind 0.
+    fn limit(&mut self, limit: Option<&Limit>) {
+        let (kind, amount) = match limit {
+            None => (0, 0),
+            Some(Limit::Time { seconds }) => (1, *seconds),
+            Some(Limit::Memory { peak }) => (2, *peak),
+        };
+        self.u8(kind);
+        self.u64(amount);
     }
 
     fn u32(&mut self, value: u32) {
@@ -446,6 +527,25 @@ impl Decoder<'_> {
         (generation > 0).then_some(Attachment { key, generation })
     }
 
+    fn time(&mut self) -> Time {
+        let limit = self.length();
+        let (signal, before) = (self.u32() as i32, self.length());
+        Time { limit, warn: (signal > 0).then_some((signal, before)), grace: self.length() }
+    }
+
+    fn length(&mut self) -> Duration {
+        Duration::from_millis(self.u64())
+    }
+
+    fn limit(&mut self) -> Option<Limit> {
+        let (kind, amount) = (self.u8(), self.u64());
+        match kind {
+            1 => Some(Limit::Time { seconds: amount }),
+            2 => Some(Limit::Memory { peak: amount }),
+            _ => None,
+        }
+    }
+
     fn u32(&mut self) -> u32 {
         u32::from_be_bytes(self.take())
     }
@@ -470,6 +570,7 @@ mod tests {
 
     #[test]
     fn every_message_survives_its_record() {
+        let second = Duration::from_secs(1);
         for message in [
             ToLeader::Open { terminal: 7, name: vec![b'n'; LONGEST_NAME] },
             ToLeader::Open { terminal: 0, name: Vec::new() },
@@ -484,6 +585,10 @@ mod tests {
             ToLeader::Batch { name: vec![b'n'; LONGEST_NAME] },
             ToLeader::Stop { grace_ms: u64::MAX },
             ToLeader::Lease { freeze_ms: 3, end_ms: u64::MAX },
+            ToLeader::Suspend(true),
+            ToLeader::Time(Time { limit: second, warn: Some((10, second * 2)), grace: second * 3 }),
+            ToLeader::Time(Time { limit: second, warn: None, grace: Duration::ZERO }),
+            ToLeader::Exceeded { limit: Limit::Memory { peak: u64::MAX }, grace_ms: 7 },
         ] {
             assert_eq!(ToLeader::decode(&message.encode()), Some(message));
         }
@@ -496,6 +601,7 @@ mod tests {
             system_us: 2,
             max_rss_kib: 3,
             left_over: 4,
+            limit: None,
         };
         for message in [
             FromLeader::Ready { slots: 15 },
@@ -509,7 +615,9 @@ mod tests {
             FromLeader::Ended(ended),
             FromLeader::Gone(Gone::Stopped),
             FromLeader::Gone(Gone::LeaseOver),
+            FromLeader::Warned { signal: 10, left_ms: u64::MAX },
             FromLeader::Ended(Ended { code: None, signal: 9, core: true, ..ended }),
+            FromLeader::Ended(Ended { limit: Some(Limit::Time { seconds: u64::MAX }), ..ended }),
         ] {
             assert_eq!(FromLeader::decode(&message.encode()), Some(message));
         }

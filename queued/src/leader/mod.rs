@@ -8,6 +8,7 @@
 //!
 //! It must not be shared between jobs at a time, use the network, or allocate once the job runs.
 
+mod allowance;
 pub mod assignment;
 mod custody;
 pub mod directories;
@@ -18,6 +19,7 @@ mod name;
 mod supervise;
 mod suspension;
 
+pub use allowance::Time;
 pub use assignment::Assignment;
 
 /// The abstract socket under which a new runner finds the leader of `session`.

@@ -12,7 +12,8 @@ use sys::process::{Change, Usage};
 use sys::signal::Signals;
 
 use super::Assignment;
-use super::custody::Custody;
+use super::allowance::Time;
+use super::custody::{Custody, Kind};
 use super::directories::Directories;
 use super::job::Surroundings;
 use super::message::{self, Attachment, Ended, FromLeader, Slot, ToLeader};
@@ -57,8 +58,7 @@ struct Leader {
     foreground_before: i32,
     /// The last client that took the session over.
     attachment: Option<Attachment>,
-    /// Where it is a batch job's.
-    custody: Option<Custody>,
+    custody: Custody,
     suspension: Suspension,
 }
 
@@ -72,7 +72,7 @@ enum Phase {
         since: Instant,
         stopped: bool,
     },
-    /// The first process of a batch job has ended, others are left.
+    /// The first process has ended, and others are left that are not to stay.
     Clearing {
         pid: i32,
         ended: Ended,
@@ -94,12 +94,12 @@ impl Leader {
             return Ok(None);
         };
         let mut descriptors = descriptors.into_iter();
-        let (name, surroundings, sheet, custody) = match ToLeader::decode(&record) {
-            Some(ToLeader::Open { terminal, name }) => (name, Surroundings::make(terminal)?, None, None),
+        let (name, surroundings, sheet, kind) = match ToLeader::decode(&record) {
+            Some(ToLeader::Open { terminal, name }) => (name, Surroundings::make(terminal)?, None, Kind::Session),
             Some(ToLeader::Batch { name }) => {
                 let mut next = || descriptors.next().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData));
                 let sheet = next()?;
-                (name, Surroundings::given([next()?, next()?, next()?]), Some(sheet), Some(Custody::default()))
+                (name, Surroundings::given([next()?, next()?, next()?]), Some(sheet), Kind::Batch)
             }
             _ => return Ok(None),
         };
@@ -112,10 +112,10 @@ impl Leader {
             sheet,
             surroundings,
             signals,
-            phase: Phase::Waiting { until: custody.is_none().then(|| Instant::now() + UNRELEASED) },
+            phase: Phase::Waiting { until: (kind == Kind::Session).then(|| Instant::now() + UNRELEASED) },
             foreground_before: 0,
             attachment: None,
-            custody,
+            custody: Custody::new(kind),
             suspension: Suspension::default(),
             runner: Some(runner),
         };
@@ -131,7 +131,7 @@ impl Leader {
         let mut look = Instant::now();
         loop {
             match &self.phase {
-                Phase::Done if self.custody.is_some() => return Ok(self.runner.map(|runner| (runner, self.signals))),
+                Phase::Done if self.is_batch() => return Ok(self.runner.map(|runner| (runner, self.signals))),
                 Phase::Done => return Ok(None),
                 Phase::Waiting { until: Some(until) } if *until <= Instant::now() => return Ok(None),
                 // Nobody came for the end of the job in all this time.
@@ -165,6 +165,10 @@ impl Leader {
         }
     }
 
+    fn is_batch(&self) -> bool {
+        self.custody.kind() == Kind::Batch
+    }
+
     /// Waits for runner, adopter and child or clock; says which of them has something.
     fn wait(&self) -> io::Result<(bool, bool, bool)> {
         let timeout = match self.phase {
@@ -177,7 +181,7 @@ impl Leader {
             }
             _ => PollTimeout::NONE,
         };
-        let timer = self.custody.as_ref().and_then(Custody::timer);
+        let timer = self.custody.timer();
         let mut polled = [
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.adoption.as_fd(), PollFlags::POLLIN),
@@ -239,27 +243,37 @@ impl Leader {
             ToLeader::Stop { grace_ms } => {
                 // A job that has ended by itself before this has that end.
                 let _ = self.reap();
-                if let (Phase::Running { .. }, Some(custody)) = (&self.phase, &mut self.custody) {
-                    custody.stop(Duration::from_millis(grace_ms));
-                    // One that is suspended hears it only when it goes on.
-                    self.suspension.order(false);
+                if let Phase::Running { .. } = self.phase {
+                    self.custody.stop(Duration::from_millis(grace_ms));
+                }
+                self.tend();
+            }
+            ToLeader::Exceeded { limit, grace_ms } => {
+                let _ = self.reap();
+                if let Phase::Running { .. } = self.phase {
+                    self.custody.exceeded(limit, Duration::from_millis(grace_ms));
+                }
+                self.tend();
+            }
+            ToLeader::Time(time) => {
+                if let Phase::Running { .. } = self.phase {
+                    self.custody.set_time(time);
                 }
                 self.tend();
             }
             ToLeader::Lease { freeze_ms, end_ms } => {
-                if let Some(custody) = &mut self.custody {
-                    let was_frozen = custody.is_frozen();
-                    custody.lease(freeze_ms, end_ms);
-                    if was_frozen && !custody.is_frozen() {
-                        self.suspension.again();
-                    }
+                let was_frozen = self.custody.is_frozen();
+                self.custody.lease(freeze_ms, end_ms);
+                if was_frozen && !self.custody.is_frozen() {
+                    self.suspension.again();
                 }
                 self.tend();
             }
             ToLeader::Suspend(yes) => {
                 if let Phase::Running { .. } = self.phase {
-                    self.suspension.order(yes);
+                    self.suspend(yes);
                 }
+                self.tend();
             }
             ToLeader::Attached(attachment) => self.attachment = Some(attachment),
             ToLeader::Acknowledge => {
@@ -273,7 +287,10 @@ impl Leader {
     fn start(&mut self, foreground: bool) {
         let since = Instant::now();
         let started = match self.assignment.take() {
-            Some(assignment) => self.surroundings.start(&assignment, foreground),
+            Some(assignment) => {
+                let time = assignment.job.time.as_ref().map(Time::of);
+                self.surroundings.start(&assignment, foreground).inspect(|_| self.custody.begin(time))
+            }
             None => Err(StartError { stage: Stage::Fork, source: io::ErrorKind::InvalidData.into() }),
         };
         let report = match started {
@@ -294,20 +311,40 @@ impl Leader {
 
     /// The end of a batch job must not be lost.
     fn keep_end(&self) -> Option<Instant> {
-        self.custody.is_none().then(|| Instant::now() + KEEP_END)
+        (!self.is_batch()).then(|| Instant::now() + KEEP_END)
     }
 
-    /// Does what a batch job needs now; its last word is told when nothing of it is left.
+    /// Does what the job needs now; its last word is told when nothing of it is left that is not to stay.
     fn tend(&mut self) {
+        if let Phase::Running { .. } = self.phase
+            && let Some((number, left)) = self.custody.take_warning()
+        {
+            self.signal(number);
+            let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            self.tell(FromLeader::Warned { signal: number, left_ms });
+        }
         let (pid, ended) = match &self.phase {
             Phase::Running { pid, .. } => (*pid, None),
             Phase::Clearing { pid, ended } => (*pid, Some(ended)),
             Phase::Waiting { .. } | Phase::Ended { .. } | Phase::Done => return,
         };
-        if let Some(report) = self.custody.as_mut().and_then(|custody| custody.tend(ended)) {
-            self.phase = Phase::Ended { pid, report, until: None };
+        let last = self.custody.tend(ended);
+        if self.custody.is_ending() {
+            // One that is suspended hears that it is to end only when it goes on.
+            self.suspend(false);
+        }
+        if let Some(report) = last {
+            self.phase = Phase::Ended { pid, report, until: self.keep_end() };
             self.tell(report);
         }
+    }
+
+    /// Has the job suspended, or go on, as its queue says; nothing happens where it is so already.
+    fn suspend(&mut self, yes: bool) {
+        // One that is being ended is not held up.
+        let yes = yes && !self.custody.is_ending();
+        self.suspension.order(yes);
+        self.custody.suspend(yes);
     }
 
     /// Signals the job's group, but only while its first process has not been waited for: a pid
@@ -317,11 +354,11 @@ impl Leader {
             return;
         };
         if number == nix::libc::SIGCONT {
-            if self.custody.as_ref().is_some_and(Custody::is_frozen) {
+            if self.custody.is_frozen() {
                 return;
             }
             // A user who knows better than the queue may have it go on.
-            self.suspension.order(false);
+            self.suspend(false);
         }
         // The group in front may be another than the job's own, where the job is a shell: keys
         // mean that one, and after a stop both go on.
@@ -390,15 +427,11 @@ impl Leader {
                 Change::Killed { signal, core } => FromLeader::Ended(ended(None, signal, core, *since, &usage)),
             };
             let pid = *pid;
-            match (report, &self.custody) {
-                (FromLeader::Ended(ended), Some(_)) => self.phase = Phase::Clearing { pid, ended },
-                (FromLeader::Ended(_), None) => {
-                    self.phase = Phase::Ended { pid, report, until: self.keep_end() };
-                    self.tell(report);
-                }
+            match report {
+                FromLeader::Ended(ended) => self.phase = Phase::Clearing { pid, ended },
                 // Nobody watches a batch job stop and go on.
-                (_, Some(_)) => {}
-                (_, None) => self.tell(report),
+                _ if self.is_batch() => {}
+                _ => self.tell(report),
             }
         }
         Ok(())
@@ -432,7 +465,7 @@ impl Leader {
         let (pid, report) = match &self.phase {
             Phase::Waiting { .. } | Phase::Done => return,
             Phase::Clearing { pid, .. } => (*pid, None),
-            Phase::Running { pid, .. } if self.custody.is_some() => (*pid, None),
+            Phase::Running { pid, .. } if self.is_batch() => (*pid, None),
             Phase::Running { pid, stopped, .. } => (*pid, stopped.then_some(FromLeader::Stopped(nix::libc::SIGSTOP))),
             Phase::Ended { pid, report, .. } => (*pid, Some(*report)),
         };
@@ -462,6 +495,7 @@ fn ended(code: Option<u8>, signal: i32, core: bool, since: Instant, usage: &Usag
         system_us: usage.system_us,
         max_rss_kib: usage.max_rss_kib,
         left_over: 0,
+        limit: None,
     }
 }
 

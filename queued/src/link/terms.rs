@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use wire::ByteString;
 use wire::job::Warn;
+use wire::limits::length;
 
 /// The terms of a queue on this host. Those of a queue that says nothing change nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,15 @@ pub struct Terms {
     pub warn: Option<Warn>,
     /// Seconds from TERM to KILL, for jobs that say nothing.
     pub grace_s: Option<u64>,
+}
+
+impl Terms {
+    /// Why the queue of these terms does not give so much time.
+    pub fn too_long(&self, queue: &str, seconds: u64) -> Option<String> {
+        let most = self.most_time_s.filter(|most| seconds > *most)?;
+        let (asked, most) = (length(seconds), length(most));
+        Some(format!("a time limit of {asked} is more than queue \"{queue}\" gives here (at most {most})"))
+    }
 }
 
 /// The limits of one resource.

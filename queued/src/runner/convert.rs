@@ -6,7 +6,9 @@ use nix::errno::Errno;
 use wire::api::{Refusal, RefusalKind};
 use wire::session::{End, Outcome, Usage};
 
-use crate::leader::message::Ended;
+use wire::limits::length;
+
+use crate::leader::message::{Ended, Limit};
 
 /// A terminal's size for the kernel.
 pub fn size(size: &wire::session::Size) -> sys::terminal::Size {
@@ -26,14 +28,27 @@ pub fn modes(modes: &wire::session::Modes) -> sys::terminal::Modes {
     sys::terminal::Modes { input, output, control, local, characters, input_speed, output_speed }
 }
 
-/// The end of a job for the client.
-pub fn end(ended: &Ended) -> End {
+/// The end of a job on this host for the client.
+pub fn end(ended: &Ended, host: &str) -> End {
     let outcome = match ended.code {
         Some(code) => Outcome::Exited(code),
         None => Outcome::Killed { signal: sys::signal::name(ended.signal), core: ended.core },
     };
     let Ended { wall_us, user_us, system_us, max_rss_kib, .. } = *ended;
-    End { outcome, usage: Usage { wall_us, user_us, system_us, max_rss_kib }, incomplete: None }
+    End {
+        outcome,
+        usage: Usage { wall_us, user_us, system_us, max_rss_kib },
+        incomplete: None,
+        limit: ended.limit.map(|limit| limit_words(limit, host)),
+    }
+}
+
+/// Why a job was ended, in words that follow "killed: ".
+fn limit_words(limit: Limit, host: &str) -> String {
+    match limit {
+        Limit::Time { seconds } => format!("time limit {} on {host}", length(seconds)),
+        Limit::Memory { peak } => format!("memory limit on {host}, peak {peak} bytes"),
+    }
 }
 
 /// Why a job could not be started although everything had been checked before.

@@ -303,6 +303,7 @@ impl Service {
             | ToRunner::Withdraw(_)
             | ToRunner::Stop { .. }
             | ToRunner::SignalAttempt { .. }
+            | ToRunner::Time { .. }
             | ToRunner::Lease { .. }
             | ToRunner::ReadOutput { .. }
             | ToRunner::WriteOutput { .. }

@@ -4,7 +4,6 @@
 use wire::ByteString;
 use wire::api::{Refusal, RefusalKind};
 use wire::job::{Job, Limit, TimeLimit};
-use wire::limits::length;
 
 use crate::link::{Directory, Terms};
 use crate::runner::prepare::refusal;
@@ -57,7 +56,7 @@ fn home() -> Option<ByteString> {
 /// How long the job may run: as it says, or as its queue does. What is limited is limited also for who says nothing.
 fn time(terms: &Terms, job: &Job) -> Result<Option<TimeLimit>, Refusal> {
     if let Some(limit) = &job.time
-        && let Some(words) = too_long(terms, &job.queue, limit.seconds)
+        && let Some(words) = terms.too_long(&job.queue, limit.seconds)
     {
         return Err(refusal(RefusalKind::Usage, words));
     }
@@ -70,13 +69,6 @@ fn time(terms: &Terms, job: &Job) -> Result<Option<TimeLimit>, Refusal> {
         warn: limit.warn.or_else(|| terms.warn.clone()).filter(|warn| warn.before_s < limit.seconds),
         grace_s: limit.grace_s.or(terms.grace_s),
     }))
-}
-
-/// Why a queue does not give so much time.
-pub fn too_long(terms: &Terms, queue: &str, seconds: u64) -> Option<String> {
-    let most = terms.most_time_s.filter(|most| seconds > *most)?;
-    let (asked, most) = (length(seconds), length(most));
-    Some(format!("a time limit of {asked} is more than queue \"{queue}\" gives here (at most {most})"))
 }
 
 #[cfg(test)]

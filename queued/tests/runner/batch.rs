@@ -36,7 +36,18 @@ pub fn preparation(host: &Host, job: Job, key: &AttemptKey) -> PrepareAttempt {
     let wishes = Wishes { name: Some("nightly".into()), tags: vec!["a".into(), "b".into()], ..Wishes::default() };
     let (key, submitted_us) = (key.clone(), 1_700_000_000_000_000);
     let (lease_ms, bin, taken) = (None, None, Default::default());
-    PrepareAttempt { request: 1, key, job, warrant, wishes, submitted_us, lease_ms, bin, taken, terms: Terms::default() }
+    PrepareAttempt {
+        request: 1,
+        key,
+        job,
+        warrant,
+        wishes,
+        submitted_us,
+        lease_ms,
+        bin,
+        taken,
+        terms: Terms::default(),
+    }
 }
 
 pub fn prepare(host: &mut Host, prepare: PrepareAttempt) -> Result<(), Refusal> {
@@ -92,7 +103,7 @@ fn run(host: &mut Host, job: Job) -> Ended {
 
 /// The last word about the one attempt that the next runner adopts, which it has when it says Hello or
 /// hears right after it.
-fn last_word(host: &mut Host) -> AttemptWord {
+pub fn last_word(host: &mut Host) -> AttemptWord {
     match host.start_runner() {
         FromRunner::Hello { mut attempts, .. } if attempts.len() == 1 && attempts[0].0 == key(1) => {
             match attempts.remove(0).1 {
@@ -117,12 +128,12 @@ pub fn until(mut holds: impl FnMut() -> bool, what: &str) {
     }
 }
 
-fn lives(pid: i32) -> bool {
+pub fn lives(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// What a job wrote with `echo $$`, once it has.
-fn number_in(path: &std::path::Path) -> i32 {
+pub fn number_in(path: &std::path::Path) -> i32 {
     let mut number = None;
     let mut read = || {
         number =

@@ -295,6 +295,7 @@ impl World {
             outcome: Outcome::Exited(process as u8),
             usage: Usage { wall_us: process as u64, ..Usage::default() },
             incomplete: None,
+            limit: None,
         };
         self.truth.processes[process].fate = Fate::Ended(end.clone());
         let host = self.truth.processes[process].host;

@@ -48,5 +48,5 @@ pub fn no_host_can() -> Event {
 }
 
 pub fn end(code: u8) -> End {
-    End { outcome: Outcome::Exited(code), usage: Usage::default(), incomplete: None }
+    End { outcome: Outcome::Exited(code), usage: Usage::default(), incomplete: None, limit: None }
 }

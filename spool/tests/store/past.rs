@@ -10,7 +10,7 @@ use crate::samples::{NOW, Place1, job, store};
 
 fn session(id: u64, user: &str, ended_us: i64, outcome: Option<Ending>) -> Change {
     let usage = Usage { wall_us: 100, user_us: 7, system_us: 2, max_rss_kib: 64 };
-    let end = outcome.map(|outcome| End { outcome, usage, incomplete: None });
+    let end = outcome.map(|outcome| End { outcome, usage, incomplete: None, limit: None });
     let past = Past { command: "vim x".into(), started_us: ended_us - 100, ended_us, end };
     let told = EndedSession { user: user.into(), queue: "now".into(), past };
     Change::Session(Box::new(PastSession { id: job(id), host: "bluefish".into(), told }))

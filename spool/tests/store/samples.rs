@@ -80,7 +80,7 @@ impl Place1 {
         let attempt = Attempt::new(attempt).expect("a number");
         let place = Place { attempt, host: "redfish".into(), spool };
         let usage = Usage { wall_us: 1000, user_us: 500, system_us: 100, max_rss_kib: 64 };
-        let end = End { outcome: end, usage, incomplete: None };
+        let end = End { outcome: end, usage, incomplete: None, limit: None };
         self.step(id, Event::Placed(place));
         self.step(id, Event::Reported { attempt, spool, report: Report::Ended(end) });
         match self.step(id, Event::Delivered { attempt }) {

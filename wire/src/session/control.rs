@@ -131,6 +131,9 @@ pub struct End {
     /// Why what it wrote may not be all there, of a batch job; none: nothing speaks against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incomplete: Option<String>,
+    /// Which limit it was ended for, and where: `time limit 2 h on bluefish`. Then the outcome is a signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
 }
 
 /// How a job ended.
@@ -293,7 +296,7 @@ mod tests {
             Control::Continued,
             Control::Notice("a line".into()),
             Control::Gap(Gap { stream: Stream::Tty, bytes: None }),
-            Control::End(End { outcome, usage: Usage::default(), incomplete: None }),
+            Control::End(End { outcome, usage: Usage::default(), incomplete: None, limit: None }),
             Control::RepaintLine,
         ]
     }

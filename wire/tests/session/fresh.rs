@@ -144,7 +144,12 @@ fn an_end_of_output_may_come_again_from_a_fresh_runner() {
     pair.runner = End::new(Side::Runner);
     pair.runner.endpoint.mark_fresh();
     pair.runner.endpoint.finish(Stream::Stdout);
-    pair.runner.say(Control::End(JobEnd { outcome: Outcome::Exited(0), usage: Usage::default(), incomplete: None }));
+    pair.runner.say(Control::End(JobEnd {
+        outcome: Outcome::Exited(0),
+        usage: Usage::default(),
+        incomplete: None,
+        limit: None,
+    }));
     pair.connect(HelloKind::Resume);
     pair.settle();
     assert_eq!(pair.client.heard.ends, [Stream::Stdout], "said once");
@@ -165,7 +170,12 @@ fn a_fresh_runner_holds_back_the_end_and_nothing_before_it() {
     let output = vec![1; Stream::Tty.window()];
     pair.runner.write(Stream::Tty, &output);
     pair.runner.say(Control::Continued);
-    pair.runner.say(Control::End(JobEnd { outcome: Outcome::Exited(0), usage: Usage::default(), incomplete: None }));
+    pair.runner.say(Control::End(JobEnd {
+        outcome: Outcome::Exited(0),
+        usage: Usage::default(),
+        incomplete: None,
+        limit: None,
+    }));
     pair.connect(HelloKind::Resume);
     pair.settle();
     let heard = &pair.client.heard.messages;

@@ -7,7 +7,12 @@ use wire::session::{
 use super::pair::Pair;
 
 pub fn end() -> Control {
-    Control::End(End { outcome: Outcome::Exited(3), usage: Usage { wall_us: 7, ..Usage::default() }, incomplete: None })
+    Control::End(End {
+        outcome: Outcome::Exited(3),
+        usage: Usage { wall_us: 7, ..Usage::default() },
+        incomplete: None,
+        limit: None,
+    })
 }
 
 pub fn start() -> Control {

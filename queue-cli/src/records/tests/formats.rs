@@ -99,6 +99,9 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
   stderr: out.%j
   mail: end,failure
   notify: https://lab.org/ended
+  time: 2h
+  warn: USR1@10m
+  grace: 30
   mail_to: a@b
   directory: /tmp
   environment:
@@ -130,6 +133,9 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
         stderr: Some("out.%j".into()),
         mail: Some(MailWish { start: false, end: true, failure: true, to: Some("a@b".to_owned()) }),
         notify: Some("https://lab.org/ended".into()),
+        time: Some(7200),
+        warn: Some(wire::job::Warn { signal: "USR1".to_owned(), before_s: 600 }),
+        grace_s: Some(30),
         directory: Some("/tmp".into()),
         environment: Some(vec![("A".to_owned(), "1.50".to_owned()), ("B".to_owned(), String::new())]),
         variants: vec![

@@ -94,6 +94,7 @@ fn table(body: &mut String, report: &Report) {
         End::Ok => put("exit", "0"),
         End::Exit(code) => put("exit", &code.to_string()),
         End::Signal { name, core } => put("signal", &format!("{name}{}", if core { ", left a core" } else { "" })),
+        End::Limit(_) => put("signal", row.signal.as_deref().unwrap_or_default()),
         End::Dead(reason) => put("dead", &reason),
         End::Cancelled => put("cancelled", if row.started_us.is_some() { "while it ran" } else { "before it ran" }),
     }

@@ -42,7 +42,7 @@ impl Entry {
         group
             == match self.end {
                 End::Ok => Group::Ok,
-                End::Exit(_) | End::Signal { .. } | End::Dead(_) => Group::Failed,
+                End::Exit(_) | End::Signal { .. } | End::Limit(_) | End::Dead(_) => Group::Failed,
                 End::Cancelled => Group::Cancelled,
             }
     }

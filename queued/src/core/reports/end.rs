@@ -18,6 +18,8 @@ pub enum End {
         /// Whether it left a core.
         core: bool,
     },
+    /// For a limit, which is named.
+    Limit(String),
     /// Nobody knows how, for this reason.
     Dead(String),
     /// Somebody did not want it any more.
@@ -29,6 +31,11 @@ impl End {
     pub fn of(row: &JobRow) -> Self {
         match (&row.state[..], &row.signal, row.exit) {
             ("cancelled", _, _) => End::Cancelled,
+            ("finished", Some(_), _) if row.detail.starts_with(KILLED) => {
+                // The host stands in every letter anyway.
+                let words = row.detail[KILLED.len()..].split(" on ").next().unwrap_or_default();
+                End::Limit(plain::line(words, 60))
+            }
             ("finished", Some(name), _) => End::Signal { name: plain::line(name, 20), core: row.core },
             ("finished", None, Some(0)) => End::Ok,
             ("finished", None, Some(code)) => End::Exit(code),
@@ -41,7 +48,7 @@ impl End {
     pub fn is_ok(&self) -> bool {
         match self {
             End::Ok => true,
-            End::Exit(_) | End::Signal { .. } | End::Dead(_) | End::Cancelled => false,
+            End::Exit(_) | End::Signal { .. } | End::Limit(_) | End::Dead(_) | End::Cancelled => false,
         }
     }
 
@@ -49,7 +56,7 @@ impl End {
     pub fn headline(&self) -> String {
         match self {
             End::Ok => "ok".to_owned(),
-            End::Exit(_) | End::Signal { .. } => format!("FAILED {}", self.words()),
+            End::Exit(_) | End::Signal { .. } | End::Limit(_) => format!("FAILED {}", self.words()),
             End::Dead(_) | End::Cancelled => self.words(),
         }
     }
@@ -60,6 +67,7 @@ impl End {
             End::Ok => "exit 0".to_owned(),
             End::Exit(code) => format!("exit {code}"),
             End::Signal { name, .. } => format!("signal {name}"),
+            End::Limit(limit) => limit.clone(),
             End::Dead(reason) => format!("dead: {reason}"),
             End::Cancelled => "cancelled".to_owned(),
         }
@@ -77,6 +85,9 @@ pub fn ran_us(row: &JobRow) -> Option<u64> {
     let by_clock = || u64::try_from(row.ended_us?.saturating_sub(row.started_us?)).ok();
     row.usage.map(|usage| usage.wall_us).or_else(by_clock)
 }
+
+/// What the detail of a job begins with that was ended for a limit.
+const KILLED: &str = "killed: ";
 
 /// How many characters of a name or command a subject has room for.
 const LABEL: usize = 60;

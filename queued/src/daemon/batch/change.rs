@@ -8,7 +8,7 @@ use spool::home::{Cancel, Contact, Event, Stage, State};
 use spool::store::{Brief, Change as Written, Outcome, Reader, StepChange};
 use wire::api::{JobName, Refusal};
 use wire::attempts::Want;
-use wire::batch::{Change, ChangeAnswer, ChangeRequest};
+use wire::batch::{Change, ChangeAnswer, ChangeRequest, Update};
 
 use super::{Batch, lists, now_us, spool_failed};
 use crate::daemon::Daemon;
@@ -96,7 +96,19 @@ impl Batch {
                 let given_up = self.may_be_given_up(daemon, brief);
                 given_up.map(|()| step(Event::GivenUp))?
             }
-            Change::Update(updates) => Written::Update { job, updates: updates.clone() },
+            Change::Update(updates) => {
+                let (times, updates): (Vec<_>, Vec<_>) =
+                    updates.iter().cloned().partition(|update| matches!(update, Update::Time(_)));
+                if let (Some(Update::Time(seconds)), State::Running(_)) = (times.last(), brief.state()) {
+                    self.give_time_there(daemon, brief, *seconds).await?;
+                    if updates.is_empty() {
+                        return Ok(Done::AtOnce);
+                    }
+                    Written::Update { job, updates }
+                } else {
+                    Written::Update { job, updates: times.into_iter().chain(updates).collect() }
+                }
+            }
             Change::Delete => Written::Delete(job),
             Change::Signal(signal) => return self.signal(daemon, brief, signal).await.map(|()| Done::AtOnce),
         };
@@ -155,10 +167,22 @@ impl Batch {
     }
 
     async fn signal(&self, daemon: &Rc<Daemon>, brief: &Brief, signal: &str) -> Result<(), String> {
-        let State::Running(run) = brief.state() else {
+        if !matches!(brief.state(), State::Running(_)) {
             return Err(format!("job {} is {}; only what runs gets a signal", brief.id(), brief.state().word()));
+        }
+        self.ask_host(daemon, brief, Want::Signal(signal.to_owned())).await
+    }
+
+    /// Another time limit is for the host to keep, as long as this attempt runs: it is not written down here.
+    async fn give_time_there(&self, daemon: &Rc<Daemon>, brief: &Brief, seconds: u64) -> Result<(), String> {
+        self.ask_host(daemon, brief, Want::Time { seconds, queue: brief.queue.clone() }).await
+    }
+
+    /// The host where a job runs does something about it, or says why not.
+    async fn ask_host(&self, daemon: &Rc<Daemon>, brief: &Brief, want: Want) -> Result<(), String> {
+        let State::Running(run) = brief.state() else {
+            return Err(format!("job {} is {}", brief.id(), brief.state().word()));
         };
-        let want = Want::Signal(signal.to_owned());
         let told = self.tell(daemon, brief.id(), &run.place, &brief.user, want, TELL).await;
         match told {
             Ok(wire::attempts::AttemptAnswer::Failed(refusal)) => {

@@ -7,9 +7,11 @@ use std::time::Duration;
 use spool::home::{Event, Place};
 use spool::store::{Change, Outcome, StepChange};
 use spool::{SpoolId, hosted};
+use wire::api::{Refusal, RefusalKind};
 use wire::attempts::{
     AttemptAnswer, AttemptReport, AttemptRequest, Known, LeaseAnswer, LeaseRequest, ReportAnswer, Want,
 };
+use wire::job::TimeLimit;
 
 use super::doubts::known_of;
 use super::host::numbers;
@@ -51,6 +53,7 @@ impl Batch {
                 }
                 None => AttemptAnswer::Failed(failed("it does not run here any more")),
             },
+            Want::Time { seconds, queue } => self.give_time(daemon, key, seconds, &queue),
             Want::Acknowledge => {
                 self.acknowledged(daemon, &key).await;
                 AttemptAnswer::Known(Known::Gone)
@@ -67,6 +70,20 @@ impl Batch {
                 .await
             }
         }
+    }
+
+    /// Has an attempt run longer or shorter than it was to, within what its queue gives here.
+    fn give_time(&self, daemon: &Rc<Daemon>, key: AttemptKey, seconds: u64, queue: &str) -> AttemptAnswer {
+        let terms = daemon.queues.terms(&daemon.queues.resolve(queue));
+        if let Some(message) = terms.too_long(queue, seconds) {
+            return AttemptAnswer::Failed(Refusal { kind: RefusalKind::Usage, message });
+        }
+        let Some(uid) = self.uid_of_attempt(&key) else {
+            return AttemptAnswer::Failed(failed("it does not run here any more"));
+        };
+        let limit = TimeLimit { seconds, warn: terms.warn, grace_s: terms.grace_s };
+        self.tell_runner(daemon, uid, ToRunner::Time { key, limit });
+        AttemptAnswer::Known(Known::Started)
     }
 
     async fn note(&self, daemon: &Rc<Daemon>, key: &AttemptKey, user: &str, event: hosted::Event) -> AttemptAnswer {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use wire::job::TimeLimit;
+
 use super::files::Place;
 use crate::core::resources::Taken;
 use crate::link::{AttemptKey, AttemptWord};
@@ -23,6 +25,8 @@ pub struct Attempt {
     pub place: Place,
     /// Which of its output streams are kept there.
     pub kept: [bool; 2],
+    /// How long it was to run when it started.
+    pub time: Option<TimeLimit>,
     /// How far it is.
     pub phase: Phase,
     /// Its leader; none before the data directory is there, and when it has died.
@@ -82,7 +86,7 @@ pub struct Kit {
 impl Attempt {
     /// One that begins.
     pub fn new(key: AttemptKey, queue: String, place: Place, kept: [bool; 2], phase: Phase) -> Self {
-        Self { key, queue, taken: Taken::default(), place, kept, phase, leader: None, ended: None }
+        Self { key, queue, taken: Taken::default(), place, kept, time: None, phase, leader: None, ended: None }
     }
 
     /// Whether it was released.

@@ -366,7 +366,12 @@ impl Session {
             }
             FromLeader::Ended(ended) => {
                 let busy = (ended.user_us + ended.system_us) as f64 / ended.wall_us.max(1) as f64;
-                self.ended(Control::End(convert::end(&ended)), busy);
+                self.ended(Control::End(convert::end(&ended, &self.shared.host_name())), busy);
+            }
+            FromLeader::Warned { signal, left_ms } => {
+                let left = wire::limits::length(left_ms.div_ceil(1000));
+                let signal = sys::signal::name(signal);
+                self.say(&Control::Notice(format!("the time limit is reached in {left}; the command got {signal}")));
             }
             FromLeader::Ready { .. } | FromLeader::Adopted { .. } | FromLeader::Gone(_) => {}
         }

@@ -3,14 +3,15 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use wire::ByteString;
-use wire::batch::JobRow;
+use wire::batch::{JobLimits, JobRow};
 use wire::history::{EndPlace, RowKind};
+use wire::job::TimeLimit;
 use wire::needs::Needs;
 use wire::session::{End, Usage};
 
 use super::{SpoolError, Which, failed, parsed, schema};
 use crate::JobId;
-use crate::home::{Death, NeverStarted, State, WaitingFor};
+use crate::home::{Death, NeverStarted, Output, State, WaitingFor};
 
 pub fn page(
     connection: &Connection,
@@ -127,8 +128,12 @@ fn columns(connection: &Connection) -> Result<String, SpoolError> {
         true => "(SELECT lanes.needs FROM lanes WHERE lanes.id = jobs.lane)",
         false => "''",
     };
-    Ok(format!("{COLUMNS}{needs}"))
+    Ok(format!("{COLUMNS}{needs}, {LIMITS}"))
 }
+
+/// What it may use, in its own words.
+const LIMITS: &str = "(SELECT json_extract(commons.job, '$.time') FROM commons \
+     WHERE commons.id = jobs.common AND commons.job <> '')";
 
 /// The row of one job.
 pub fn one(connection: &Connection, id: JobId, now_us: i64) -> Result<Option<JobRow>, SpoolError> {
@@ -156,6 +161,11 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         let mail = mail.as_deref().map(parsed).transpose()?;
         let needs = if needs.is_empty() { Needs::default() } else { parsed(&needs)? };
         Ok::<_, SpoolError>((parsed::<State>(&record)?, parsed(&tags)?, parsed(&hosts)?, parsed(&argv)?, mail, needs))
+    };
+    let time: Option<String> = row.get(34)?;
+    let time = match time.as_deref().map(self::parsed::<TimeLimit>).transpose() {
+        Ok(time) => time,
+        Err(error) => return Ok(Err(error)),
     };
     let (state, tags, hosts, argv, mail, needs) = match parsed() {
         Ok(parsed) => parsed,
@@ -193,6 +203,7 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         retries: row.get(25)?,
         stdout: ByteString(row.get::<_, Option<Vec<u8>>>(26)?.unwrap_or_default()),
         stderr: ByteString(row.get::<_, Option<Vec<u8>>>(27)?.unwrap_or_default()),
+        limits: time.map(|time| JobLimits { time: Some(time) }),
         mail,
         report: row.get(29)?,
         notify: row.get::<_, Option<Vec<u8>>>(31)?.map(ByteString),
@@ -221,10 +232,19 @@ fn detail(state: &State, not_before_us: i64, now_us: i64) -> String {
         State::Pending { .. } if not_before_us > now_us => {
             format!("again in {}", minutes((not_before_us - now_us) / 1_000_000 + 1))
         }
-        State::Finished { output: crate::home::Output::Lost, .. } => "its output is lost".to_owned(),
-        State::Finished { end: End { incomplete: Some(why), .. }, .. } => format!("output may be incomplete: {why}"),
-        State::Held { .. } | State::Pending { .. } | State::Finished { .. } | State::Cancelled => String::new(),
+        State::Finished { end, output, .. } => finished(end, *output == Output::Lost),
+        State::Held { .. } | State::Pending { .. } | State::Cancelled => String::new(),
     }
+}
+
+/// What there is to say about an end and its output.
+fn finished(end: &End, output_is_lost: bool) -> String {
+    let limit = end.limit.as_ref().map(|limit| format!("killed: {limit}"));
+    let output = match &end.incomplete {
+        _ if output_is_lost => Some("its output is lost".to_owned()),
+        why => why.as_ref().map(|why| format!("output may be incomplete: {why}")),
+    };
+    limit.into_iter().chain(output).collect::<Vec<_>>().join("; ")
 }
 
 /// `41 s`, `12 min`, `2 h 10 min`.

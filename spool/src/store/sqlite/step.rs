@@ -102,6 +102,12 @@ pub fn update(connection: &Connection, id: JobId, updates: &[Update]) -> Result<
             Update::Priority(priority) => stored.brief.priority = *priority,
             Update::Name(name) => stored.name.clone_from(name),
             Update::Tags(tags) => stored.tags = json(tags)?,
+            // The host that runs a job keeps to it, and what waits has signed what it said.
+            Update::Time(_) => {
+                let word = stored.brief.state().word();
+                let message = format!("job {id} is {word}; its time limit is signed: cancel it and submit it again");
+                return Ok(Outcome::Refused(message));
+            }
             Update::Mail(mail) => stored.brief.mail.clone_from(mail),
         }
     }

@@ -39,6 +39,11 @@ fn subject_of(change: impl FnOnce(&mut JobRow)) -> String {
 #[test]
 fn subjects_say_how_it_ended_what_where_and_how_long() {
     assert_eq!(subject_of(|_| {}), "[queue] ok: night-run (wait, 17) on bluefish in 41 s");
+    let limited = subject_of(|row| {
+        (row.exit, row.signal) = (None, Some("TERM".into()));
+        row.detail = "killed: time limit 41 s on bluefish".into();
+    });
+    assert_eq!(limited, "[queue] FAILED time limit 41 s: night-run (wait, 17) on bluefish after 41 s");
     let long = |row: &mut JobRow| row.usage = Some(Usage { wall_us: 7_800_000_000, ..Usage::default() });
     assert_eq!(
         subject_of(|row| {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use wire::api::{Refusal, RefusalKind};
+use wire::job::TimeLimit;
 
 use super::attempt::{Attempt, Phase};
 use super::check::Checker;
@@ -20,8 +21,8 @@ use super::pool::Pool;
 use super::streams::Streams;
 use super::{Desk, Inbox, Order};
 use crate::core::reports::outbox;
-use crate::leader::Assignment;
 use crate::leader::message::{self, FromLeader, ToLeader};
+use crate::leader::{Assignment, Time};
 use crate::link::{AttemptKey, AttemptWord, FromRunner, Gone, ToRunner};
 use crate::runner::convert::{self, words};
 use crate::runner::leader_link::LeaderLink;
@@ -152,6 +153,7 @@ impl Attempts {
             ToRunner::Lease { key, left_ms } => {
                 self.tell_leader(&key, &lease(left_ms));
             }
+            ToRunner::Time { key, limit } => self.give_time(&key, limit),
             ToRunner::Suspended(_) => {
                 for attempt in self.attempts.values().filter(|attempt| attempt.is_released()) {
                     suspend(attempt, &self.shared);
@@ -243,7 +245,11 @@ impl Attempts {
             }
             Some(FromLeader::Ended(ended)) => {
                 let lengths = [None; 2];
-                let word = AttemptWord::Ended { end: convert::end(&ended), left_over: ended.left_over, lengths };
+                let word = AttemptWord::Ended {
+                    end: convert::end(&ended, &self.shared.host_name()),
+                    left_over: ended.left_over,
+                    lengths,
+                };
                 self.finish(number, word);
             }
             Some(FromLeader::Gone(why)) => self.finish(
@@ -253,7 +259,13 @@ impl Attempts {
                     message::Gone::LeaseOver => Gone::LeaseOver,
                 }),
             ),
-            Some(FromLeader::Adopted { .. } | FromLeader::Stopped(_) | FromLeader::Continued | FromLeader::Done) => {}
+            Some(
+                FromLeader::Adopted { .. }
+                | FromLeader::Stopped(_)
+                | FromLeader::Continued
+                | FromLeader::Done
+                | FromLeader::Warned { .. },
+            ) => {}
             None => self.lost(number),
         }
         false
@@ -414,6 +426,16 @@ impl Attempts {
         }
     }
 
+    /// Has the leader of an attempt keep to another time limit, with the warning and the grace that it has.
+    fn give_time(&self, key: &AttemptKey, limit: TimeLimit) {
+        let attempt = self.numbers.get(key).and_then(|number| self.attempts.get(number));
+        let own = attempt.and_then(|attempt| attempt.time.as_ref());
+        let warn = own.and_then(|own| own.warn.clone()).or(limit.warn);
+        let grace_s = own.and_then(|own| own.grace_s).or(limit.grace_s);
+        let limit = TimeLimit { seconds: limit.seconds, warn, grace_s };
+        self.tell_leader(key, &ToLeader::Time(Time::of(&limit)));
+    }
+
     /// Tells the leader of an attempt that was released; whether there is one.
     fn tell_leader(&self, key: &AttemptKey, told: &ToLeader) -> bool {
         let attempt = self.numbers.get(key).and_then(|number| self.attempts.get(number));
@@ -446,6 +468,7 @@ impl Attempts {
         }
         let mut attempt = Attempt::new(key.clone(), job.queue, place, kept, Phase::Released { pid });
         attempt.taken = taken;
+        attempt.time = job.time;
         attempt.leader = Some(leader);
         self.attempts.insert(number, attempt);
         self.numbers.insert(key, number);
