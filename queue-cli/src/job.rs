@@ -31,6 +31,7 @@ pub fn describe(run: &Run, plan: &Plan, home: String) -> Result<Job, Failure> {
         spill: run.spill,
         needs: run.needs.clone(),
         time: run.time.clone(),
+        memory: run.memory,
         batch: None,
         directory: ByteString::from(directory.into_os_string()),
         umask: umask(),

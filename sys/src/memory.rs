@@ -16,6 +16,13 @@ pub fn few_arenas() {
     }
 }
 
+/// Bytes of a page.
+pub fn page_size() -> u64 {
+    // SAFETY: sysconf takes a plain number.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).unwrap_or(4096)
+}
+
 /// Resident memory of a process in KiB: (anonymous, shared memory).
 pub fn resident_kib(pid: i32) -> io::Result<(u64, u64)> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;

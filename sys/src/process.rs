@@ -13,7 +13,7 @@ use crate::check;
 mod tree;
 mod wait;
 
-pub use tree::{Suspended, descendants, group_is_orphaned, signal_descendants};
+pub use tree::{Snapshot, Suspended, descendants, group_is_orphaned, parent, signal_descendants};
 pub use wait::{Change, Usage, has_children, wait_any};
 
 /// A process for all time: no other process ever has the same three values.

@@ -279,7 +279,11 @@ pub struct JobRow {
 #[serde(default)]
 pub struct JobLimits {
     /// How long it may run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeLimit>,
+    /// How many bytes of memory it may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
 }
 
 /// `POST /v1/jobs/change`.

@@ -50,6 +50,9 @@ pub struct Job {
     /// How long it may run; none: as its queue says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeLimit>,
+    /// How many bytes of memory it may have, all of its processes together; none: as its queue says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
     /// What makes it a batch job; a session has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
@@ -142,6 +145,10 @@ impl Job {
         if let Some(time) = &self.time {
             hash.bytes(b"time");
             hash.time(time);
+        }
+        if let Some(memory) = self.memory {
+            hash.bytes(b"memory");
+            hash.number(memory);
         }
         if let Some(batch) = &self.batch {
             hash.bytes(b"batch");
@@ -268,6 +275,7 @@ mod tests {
             spill: None,
             needs: None,
             time: None,
+            memory: None,
             batch: None,
         }
     }
@@ -286,7 +294,7 @@ mod tests {
         let content = || Some(Content { sha256: "0".into(), bytes: 1 });
         let time = |warn, grace_s| Some(TimeLimit { seconds: 60, warn, grace_s });
         let warn = |signal: &str, before_s| Some(Warn { signal: signal.into(), before_s });
-        let changes: [&dyn Fn(&mut Job); 35] = [
+        let changes: [&dyn Fn(&mut Job); 36] = [
             &|job: &mut Job| job.argv = vec!["printf%s".into()],
             &|job: &mut Job| job.environment.push("A=".into()),
             &|job: &mut Job| job.directory = "/".into(),
@@ -311,6 +319,7 @@ mod tests {
             &|job: &mut Job| job.time = time(warn("USR2", 5), None),
             &|job: &mut Job| job.time = time(warn("USR1", 6), None),
             &|job: &mut Job| job.time = time(None, Some(0)),
+            &|job: &mut Job| job.memory = Some(1 << 30),
             &|job: &mut Job| job.batch = Some(Batch::default()),
             &|job: &mut Job| batch(job, |batch| batch.restartable = true),
             &|job: &mut Job| batch(job, |batch| batch.retries = 1),

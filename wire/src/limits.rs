@@ -68,6 +68,21 @@ pub fn parse_length(text: &str) -> Option<u64> {
     (!text.trim().is_empty()).then_some(seconds)
 }
 
+/// A size for people: `8 GiB`, `8.1 GiB`, `512 MiB`.
+pub fn size(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1024 => return format!("{bytes} bytes"),
+        1024..0x10_0000 => (1024, "KiB"),
+        0x10_0000..0x4000_0000 => (1 << 20, "MiB"),
+        _ => (1_u64 << 30, "GiB"),
+    };
+    let tenths = (u128::from(bytes) * 10 + u128::from(unit) / 2) / u128::from(unit);
+    match tenths % 10 {
+        0 => format!("{} {name}", tenths / 10),
+        rest => format!("{}.{rest} {name}", tenths / 10),
+    }
+}
+
 /// The longest time that may be asked for: a hundred years, so that nothing overflows.
 pub const LONGEST_S: u64 = 100 * 366 * 86_400;
 
@@ -91,6 +106,8 @@ mod tests {
     fn lengths_are_shown_in_the_two_units_that_matter() {
         let shown = [0, 45, 60, 600, 610, 7800, 90_000, 604_800].map(length);
         assert_eq!(shown, ["0 s", "45 s", "1 min", "10 min", "10 min 10 s", "2 h 10 min", "1 d 1 h", "7 d"]);
+        let sizes = [0, 1 << 10, 512 << 20, 8 << 30, (8 << 30) + (107 << 20), u64::MAX].map(size);
+        assert_eq!(sizes, ["0 bytes", "1 KiB", "512 MiB", "8 GiB", "8.1 GiB", "17179869184 GiB"]);
         assert_eq!(Warn { signal: "USR1".into(), before_s: 600 }.to_string(), "USR1@10min");
     }
 }

@@ -1,4 +1,4 @@
-//! The options that say what a job may use, for sessions and batch jobs alike: `--time`, `--warn` and `--grace`.
+//! The options that say what a job may use, for sessions and batch jobs alike: `--time`, `--warn`, `--grace` and `--mem`.
 
 use clap::{Arg, ArgMatches};
 use wire::job::{TimeLimit, Warn};
@@ -12,6 +12,7 @@ pub fn options() -> Vec<Arg> {
     vec![
         value("time").value_name("TIME").help("It may run so long, such as 2h; then it is ended"),
         value("warn").value_name("SIGNAL@TIME").help("A signal so long before, such as USR1@10m"),
+        value("mem").value_name("SIZE").help("It may have so much memory, such as 8G; then it is ended"),
         value("grace").value_name("TIME").help("Between TERM and KILL, as the queue says (10s)"),
     ]
 }
@@ -29,6 +30,39 @@ pub fn read(matches: &ArgMatches) -> Result<Option<TimeLimit>, Failure> {
     let grace = text("grace").map(grace).transpose().map_err(|expected| wrong("grace", text("grace"), expected))?;
     together(time, warn, grace).map_err(|why| Failure::usage(format!("--{}", why.replace("with time", "with --time"))))
 }
+
+/// Reads `--mem`.
+///
+/// # Errors
+/// It is no size.
+pub fn memory(matches: &ArgMatches) -> Result<Option<u64>, Failure> {
+    let text = matches.get_one::<String>("mem").map(String::as_str);
+    text.map(size).transpose().map_err(|expected| wrong("mem", text, expected))
+}
+
+/// Bytes, with K, M, G or T behind them in powers of 1024, as in `8G` and `8GiB`.
+///
+/// # Errors
+/// What is expected instead.
+pub fn size(text: &str) -> Result<u64, &'static str> {
+    let text = text.trim();
+    let text = text.strip_suffix("iB").or_else(|| text.strip_suffix('B')).unwrap_or(text);
+    let split = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let shift = match unit.trim() {
+        "" => 0,
+        "K" | "k" => 10,
+        "M" | "m" => 20,
+        "G" | "g" => 30,
+        "T" | "t" => 40,
+        _ => return Err(SIZE),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.filter(|bytes| *bytes > 0).ok_or(SIZE)
+}
+
+/// What a size looks like.
+pub const SIZE: &str = "a size such as 500M or 8G";
 
 fn wrong(option: &str, text: Option<&str>, expected: &str) -> Failure {
     Failure::usage(format!("--{option}: {expected} is expected, not \"{}\"", text.unwrap_or_default()))
@@ -95,6 +129,8 @@ mod tests {
         let all = TimeLimit { seconds: 7200, warn: Some(usr1.clone()), grace_s: Some(0) };
         assert_eq!(together(Some(7200), Some(usr1.clone()), Some(0)), Ok(Some(all)));
         assert_eq!(together(None, None, None), Ok(None));
+        assert_eq!(["8G", "8GiB", "8 G", "1024", "1KB"].map(size), [8 << 30, 8 << 30, 8 << 30, 1024, 1024].map(Ok));
+        assert_eq!(["", "0", "8X", "G", "99999999999T", "1.5G"].map(size), [Err(SIZE); 6]);
         assert_eq!(together(None, None, Some(1)), Err("grace has a meaning only with time".into()));
         assert_eq!(together(Some(600), Some(usr1), None), Err("warn: USR1@10min is not within the time limit".into()));
     }

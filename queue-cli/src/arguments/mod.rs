@@ -103,6 +103,8 @@ pub struct Run {
     pub needs: Option<Needs>,
     /// `--time` and what belongs to it.
     pub time: Option<TimeLimit>,
+    /// `--mem`, bytes.
+    pub memory: Option<u64>,
     /// `--chdir`; else the working directory.
     pub directory: Option<PathBuf>,
     /// `--env`.
@@ -227,6 +229,7 @@ fn read_submit(matches: &ArgMatches) -> Result<batch::Submit, Failure> {
         spill: None,
         needs: needs::read(matches)?,
         time: limits::read(matches)?,
+        memory: limits::memory(matches)?,
         directory: matches.get_one::<OsString>("chdir").map(PathBuf::from),
         environment,
         null_input: false,
@@ -308,6 +311,7 @@ fn run(matches: &ArgMatches) -> Result<Run, Failure> {
         spill,
         needs,
         time,
+        memory: limits::memory(matches)?,
         directory,
         environment,
         null_input,

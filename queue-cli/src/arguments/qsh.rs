@@ -197,6 +197,7 @@ impl Said {
             spill: None,
             needs: None,
             time: None,
+            memory: None,
             directory: Some(self.directory.unwrap_or_else(|| account::home().into())),
             environment: self.environment.naming_user(),
             null_input: self.null_input,

@@ -194,6 +194,7 @@ impl<'a> Maker<'a> {
             needs.cpus = record.cpus.or(needs.cpus);
             needs.named = record.need.clone().unwrap_or_else(|| std::mem::take(&mut needs.named));
         }
+        job.memory = record.memory.or(job.memory);
         if record.time.is_some() || record.warn.is_some() || record.grace_s.is_some() {
             let option = job.time.take();
             let option = option.as_ref();

@@ -3,7 +3,7 @@
 use jiff::Zoned;
 use wire::ByteString;
 use wire::batch::{JobRow, MailWish};
-use wire::limits::length;
+use wire::limits::{length, size};
 use wire::session::Usage;
 
 use super::document;
@@ -66,12 +66,17 @@ fn sheet(row: &JobRow, look: &Look, now: &Zoned) -> String {
     lay_out(&[Align::Left, Align::Left], &lines)
 }
 
-/// What it may use: `2 h, USR1@10min, grace 30 s`.
+/// What it may use, and how that is enforced: `2 h, USR1@10min, grace 30 s`.
 pub(super) fn limits(row: &JobRow) -> String {
-    let Some(time) = row.limits.as_ref().and_then(|limits| limits.time.as_ref()) else { return String::new() };
-    let grace = time.grace_s.map(|grace_s| format!("grace {}", length(grace_s)));
-    let warn = time.warn.as_ref().map(|warn| warn.to_string());
-    [Some(length(time.seconds)), warn, grace].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let Some(limits) = &row.limits else { return String::new() };
+    let time = limits.time.as_ref();
+    let parts = [
+        time.map(|time| length(time.seconds)),
+        time.and_then(|time| time.warn.as_ref()).map(ToString::to_string),
+        time.and_then(|time| time.grace_s).map(|grace_s| format!("grace {}", length(grace_s))),
+        limits.memory.map(|bytes| format!("memory {0} (address space {0}, all watched)", size(bytes))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The whole command as a shell would read it.

@@ -19,6 +19,7 @@ pub enum Field {
     Limits,
     Mail,
     MailTo,
+    Memory,
     Name,
     Need,
     Notify,
@@ -88,7 +89,7 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 /// Sorted by name.
-const FIELDS: [(&str, Field); 58] = [
+const FIELDS: [(&str, Field); 60] = [
     ("argv", Field::Argv),
     ("attempt", Field::Past),
     ("backoff", Field::Backoff),
@@ -117,6 +118,8 @@ const FIELDS: [(&str, Field); 58] = [
     ("limits", Field::Limits),
     ("mail", Field::Mail),
     ("mail_to", Field::MailTo),
+    ("mem", Field::Memory),
+    ("memory", Field::Memory),
     ("name", Field::Name),
     ("need", Field::Need),
     ("needs", Field::Need),

@@ -76,6 +76,8 @@ pub struct Said {
     pub warn: Option<Warn>,
     /// Seconds from TERM to KILL then.
     pub grace_s: Option<u64>,
+    /// How many bytes of memory it may have.
+    pub memory: Option<u64>,
     /// Where it runs.
     pub directory: Option<ByteString>,
     /// Variables besides or instead of those it would have; names without `=`, each once.
@@ -167,6 +169,7 @@ impl Draft {
             Field::Directory => said.directory = Some(value.bytes(&key)?),
             Field::Environment => said.environment = Some(wishes::environment(value, &key)?),
             Field::Grace => once(&mut said.grace_s, wishes::length(value, &key)?, &key, offset)?,
+            Field::Memory => once(&mut said.memory, wishes::memory(value, &key)?, &key, offset)?,
             Field::Time => once(&mut said.time, wishes::time(value, &key)?, &key, offset)?,
             Field::Warn => once(&mut said.warn, wishes::warning(value, &key)?, &key, offset)?,
             Field::Limits => wishes::limits(value, &key, said)?,
@@ -311,6 +314,7 @@ const NOTHING: Said = Said {
     time: None,
     warn: None,
     grace_s: None,
+    memory: None,
     directory: None,
     environment: None,
     variants: Vec::new(),

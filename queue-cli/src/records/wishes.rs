@@ -102,6 +102,14 @@ pub fn warning(value: Value, field: &str) -> Result<Warn, Problem> {
     }
 }
 
+/// Bytes, or a size such as `8G`.
+pub fn memory(value: Value, field: &str) -> Result<u64, Problem> {
+    match &value.shape {
+        Shape::Text(text) => limits::size(text).map_err(|expected| value.is_not(field, expected)),
+        _ => value.whole(field, limits::SIZE),
+    }
+}
+
 /// What listings have of limits.
 pub fn limits(value: Value, field: &str, said: &mut Said) -> Result<(), Problem> {
     for entry in value.map(field)? {
@@ -121,6 +129,7 @@ pub fn limits(value: Value, field: &str, said: &mut Said) -> Result<(), Problem>
                     }
                 }
             }
+            "memory" => said.memory = Some(memory(entry.value, "memory")?),
             key => {
                 let message = format!("limits: {} is none that a job has", shown(key));
                 return Err(Problem::at(entry.offset, message));

@@ -200,6 +200,8 @@ impl Custody {
             Some(Ending { why: Why::Limit(limit), has_killed, .. }) => {
                 // What it says with its exit code is not how it ended: nobody takes it for a success.
                 let signal = match ended.code {
+                    // Both were sent in one breath.
+                    _ if matches!(limit, Limit::Memory { .. }) => nix::libc::SIGKILL,
                     None => ended.signal,
                     Some(_) if *has_killed => nix::libc::SIGKILL,
                     Some(_) => nix::libc::SIGTERM,

@@ -199,7 +199,9 @@ pub enum Limit {
     },
     /// Memory.
     Memory {
-        /// What its processes were seen to have together, in bytes.
+        /// What it was given, in bytes.
+        bytes: u64,
+        /// What its processes were seen to have together.
         peak: u64,
     },
 }
@@ -478,13 +480,14 @@ impl Encoder {
 
     /// None has kind 0.
     fn limit(&mut self, limit: Option<&Limit>) {
-        let (kind, amount) = match limit {
-            None => (0, 0),
-            Some(Limit::Time { seconds }) => (1, *seconds),
-            Some(Limit::Memory { peak }) => (2, *peak),
+        let (kind, amount, peak) = match limit {
+            None => (0, 0, 0),
+            Some(Limit::Time { seconds }) => (1, *seconds, 0),
+            Some(Limit::Memory { bytes, peak }) => (2, *bytes, *peak),
         };
         self.u8(kind);
         self.u64(amount);
+        self.u64(peak);
     }
 
     fn u32(&mut self, value: u32) {
@@ -538,10 +541,10 @@ impl Decoder<'_> {
     }
 
     fn limit(&mut self) -> Option<Limit> {
-        let (kind, amount) = (self.u8(), self.u64());
+        let (kind, amount, peak) = (self.u8(), self.u64(), self.u64());
         match kind {
             1 => Some(Limit::Time { seconds: amount }),
-            2 => Some(Limit::Memory { peak: amount }),
+            2 => Some(Limit::Memory { bytes: amount, peak }),
             _ => None,
         }
     }
@@ -588,7 +591,7 @@ mod tests {
             ToLeader::Suspend(true),
             ToLeader::Time(Time { limit: second, warn: Some((10, second * 2)), grace: second * 3 }),
             ToLeader::Time(Time { limit: second, warn: None, grace: Duration::ZERO }),
-            ToLeader::Exceeded { limit: Limit::Memory { peak: u64::MAX }, grace_ms: 7 },
+            ToLeader::Exceeded { limit: Limit::Memory { bytes: 1, peak: u64::MAX }, grace_ms: 7 },
         ] {
             assert_eq!(ToLeader::decode(&message.encode()), Some(message));
         }

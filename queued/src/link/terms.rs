@@ -24,6 +24,10 @@ pub struct Terms {
     pub warn: Option<Warn>,
     /// Seconds from TERM to KILL, for jobs that say nothing.
     pub grace_s: Option<u64>,
+    /// The memory of a job that says nothing, bytes.
+    pub memory: Option<u64>,
+    /// The most memory that one may ask for.
+    pub most_memory: Option<u64>,
 }
 
 impl Terms {

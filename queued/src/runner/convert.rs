@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use wire::api::{Refusal, RefusalKind};
 use wire::session::{End, Outcome, Usage};
 
-use wire::limits::length;
+use wire::limits;
 
 use crate::leader::message::{Ended, Limit};
 
@@ -46,8 +46,10 @@ pub fn end(ended: &Ended, host: &str) -> End {
 /// Why a job was ended, in words that follow "killed: ".
 fn limit_words(limit: Limit, host: &str) -> String {
     match limit {
-        Limit::Time { seconds } => format!("time limit {} on {host}", length(seconds)),
-        Limit::Memory { peak } => format!("memory limit on {host}, peak {peak} bytes"),
+        Limit::Time { seconds } => format!("time limit {} on {host}", limits::length(seconds)),
+        Limit::Memory { bytes, peak } => {
+            format!("memory limit {} on {host}, peak {}", limits::size(bytes), limits::size(peak))
+        }
     }
 }
 

@@ -26,6 +26,12 @@ impl LeaderLink {
         self.connection.as_ref().map(|connection| connection.as_fd())
     }
 
+    /// The leader's own number, of one that was adopted: of others the connection was made by ourselves.
+    pub fn pid(&self) -> Option<i32> {
+        let peer = sys::credentials::peer(self.connection.as_ref()?.as_fd()).ok()?;
+        (peer.pid > 0).then_some(peer.pid)
+    }
+
     /// The connection to a leader that has no job any more.
     pub fn into_connection(self) -> Option<OwnedFd> {
         self.connection

@@ -24,6 +24,7 @@ mod given;
 mod given_away;
 mod leader_link;
 mod maker;
+mod memory;
 pub mod notice;
 mod prepare;
 mod screen;

@@ -4,6 +4,7 @@
 use wire::ByteString;
 use wire::api::{Refusal, RefusalKind};
 use wire::job::{Job, Limit, TimeLimit};
+use wire::limits::size;
 
 use crate::link::{Directory, Terms};
 use crate::runner::prepare::refusal;
@@ -18,16 +19,46 @@ pub fn apply(terms: &Terms, job: &mut Job) -> Result<Vec<(String, u64)>, Refusal
     }
     for bounds in &terms.limits {
         let Some(soft) = bounds.soft.into_iter().chain(bounds.hard).min() else { continue };
-        match job.limits.iter_mut().find(|limit| limit.name == bounds.name) {
-            Some(limit) => limit.soft = Some(limit.soft.map_or(soft, |own| own.min(soft))),
-            None => job.limits.push(Limit { name: bounds.name.clone(), soft: Some(soft) }),
-        }
+        lower(&mut job.limits, &bounds.name, soft);
     }
     if let Some(directory) = &terms.chdir {
         begin_in(job, directory)?;
     }
     job.time = time(terms, job)?;
-    Ok(terms.limits.iter().filter_map(|bounds| Some((bounds.name.clone(), bounds.hard?))).collect())
+    job.memory = memory(terms, job)?;
+    let mut hard =
+        terms.limits.iter().filter_map(|bounds| Some((bounds.name.clone(), bounds.hard?))).collect::<Vec<_>>();
+    if let Some(memory) = job.memory {
+        // What no single process can ask for, it need not be ended for.
+        lower(&mut job.limits, ADDRESS_SPACE, memory);
+        let queue = hard.iter().position(|(name, _)| name == ADDRESS_SPACE).map(|at| hard.swap_remove(at).1);
+        hard.push((ADDRESS_SPACE.to_owned(), queue.map_or(memory, |queue| queue.min(memory))));
+    }
+    Ok(hard)
+}
+
+/// The name of the limit that stands for memory where there is no other.
+const ADDRESS_SPACE: &str = "as";
+
+fn lower(limits: &mut Vec<Limit>, name: &str, soft: u64) {
+    match limits.iter_mut().find(|limit| limit.name == name) {
+        Some(limit) => limit.soft = Some(limit.soft.map_or(soft, |own| own.min(soft))),
+        None => limits.push(Limit { name: name.to_owned(), soft: Some(soft) }),
+    }
+}
+
+/// How much memory the job may have: as it says, or as its queue does.
+fn memory(terms: &Terms, job: &Job) -> Result<Option<u64>, Refusal> {
+    match (job.memory, terms.most_memory) {
+        (Some(asked), Some(most)) if asked > most => {
+            let (asked, most, queue) = (size(asked), size(most), &job.queue);
+            let message =
+                format!("a memory limit of {asked} is more than queue \"{queue}\" gives here (at most {most})");
+            Err(refusal(RefusalKind::Usage, message))
+        }
+        (Some(asked), _) => Ok(Some(asked)),
+        (None, most) => Ok(terms.memory.into_iter().chain(most).min()),
+    }
 }
 
 /// A shell believes `PWD` where it names the directory, and tools that are none believe it anyway.
@@ -122,6 +153,26 @@ mod tests {
         let terms = Terms { chdir: Some(Directory::Path("/srv".into())), ..Terms::default() };
         apply(&terms, &mut moved).expect("nothing is asked for");
         assert_eq!((moved.directory.display(), moved.environment[0].display()), ("/srv".into(), "PWD=/srv".into()));
+    }
+
+    #[test]
+    fn a_memory_limit_is_one_of_the_address_space_too() {
+        let terms = |memory, most_memory| Terms { memory, most_memory, ..Terms::default() };
+        let given = |terms: &Terms, own| {
+            let mut job = Job { memory: own, ..job() };
+            apply(terms, &mut job).map(|hard| (job.memory, limit(&job, "as"), hard))
+        };
+        let all = |bytes: u64| Ok((Some(bytes), Some(bytes), vec![("as".to_owned(), bytes)]));
+        assert_eq!(given(&terms(None, None), None), Ok((None, None, vec![])));
+        assert_eq!(given(&terms(Some(5 << 20), Some(9 << 20)), None), all(5 << 20));
+        assert_eq!(given(&terms(Some(5 << 20), Some(9 << 20)), Some(8 << 20)), all(8 << 20));
+        assert_eq!(given(&terms(None, Some(9 << 20)), None), all(9 << 20));
+        let words = "a memory limit of 8 GiB is more than queue \"night\" gives here (at most 1 GiB)";
+        let refused = given(&terms(None, Some(1 << 30)), Some(8 << 30)).expect_err("too much");
+        assert_eq!((refused.kind, refused.message), (RefusalKind::Usage, words.to_owned()));
+        let soft = Bounds { name: "as".into(), soft: Some(3), hard: Some(4) };
+        let both = Terms { limits: vec![soft], ..terms(Some(5), None) };
+        assert_eq!(given(&both, None), Ok((Some(5), Some(3), vec![("as".to_owned(), 4)])));
     }
 
     #[test]

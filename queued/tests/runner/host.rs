@@ -132,6 +132,7 @@ impl Host {
             spill: None,
             needs: None,
             time: None,
+            memory: None,
             batch: None,
         }
     }

@@ -176,3 +176,63 @@ fn a_job_that_asks_for_more_time_than_its_queue_gives_is_refused() {
     assert_eq!(refused.kind, RefusalKind::Usage);
     assert_eq!(refused.message, "a time limit of 2 h is more than queue \"now\" gives here (at most 1 h)");
 }
+
+/// Three processes with 40 MB each, and little address space.
+const THREE_TIMES_40_MB: &str =
+    "for i in 1 2 3; do head -c 40000000 /dev/zero | tail -c 40000000 | sleep 3600 & done; ulimit -v; wait";
+const MEMORY: u64 = 96 << 20;
+
+#[test]
+fn a_batch_job_whose_processes_together_take_too_much_memory_is_ended() {
+    let mut host = Host::new("memory-batch");
+    let mut job = job(&host, THREE_TIMES_40_MB);
+    job.memory = Some(MEMORY);
+    started(&mut host, job, &key(1));
+    let (outcome, limit) = limited(&mut host);
+    assert_eq!(outcome, killed("KILL"));
+    let limit = limit.expect("it did not end by itself");
+    assert!(limit.starts_with("memory limit 96 MiB on redfish, peak 1"), "{limit}");
+    let output = fs::read_to_string(directory(&host, &key(1)).join("stdout")).expect("its output");
+    assert_eq!(output, format!("{}\n", MEMORY >> 10), "its address space");
+}
+
+#[test]
+fn a_session_is_watched_by_the_next_runner_too() {
+    let mut host = Host::new("memory-session");
+    let gate = host.path("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("ours");
+    let script = format!("read line <{}; {THREE_TIMES_40_MB}", gate.display());
+    let mut job = host.job(&["sh", "-c", &script], [Descriptor::Pipe; 3]);
+    job.memory = Some(MEMORY);
+    let warrant = host.warrant(&job);
+    let session = host.prepare(job, warrant).expect("a good job");
+    let mut client = host.client(&session, &[]);
+    client.start(StartInfo::default());
+    assert!(client.until(|seen| seen.control.contains(&Control::Started)));
+    host.replace_runner();
+    client.resume(&host);
+    fs::write(&gate, "go\n").expect("the job reads");
+    let seen = client.see_it_through();
+    match seen.control.last() {
+        Some(Control::End(end)) => {
+            assert_eq!(end.outcome, killed("KILL"));
+            let limit = end.limit.as_deref().unwrap_or_default();
+            assert!(limit.starts_with("memory limit 96 MiB on redfish, peak 1"), "{limit}");
+        }
+        other => panic!("{other:?} instead of End"),
+    }
+}
+
+#[test]
+fn what_processes_share_counts_once() {
+    let mut host = Host::new("memory-shared");
+    // A shell with 15 MB and its four children, which have the same pages: more than the limit, if each counted.
+    let script =
+        "x=$(head -c 15000000 /dev/zero | tr '\\0' x); for i in 1 2 3 4; do (sleep 2.5; :) & done; wait; echo ${#x}";
+    let mut job = job(&host, script);
+    job.memory = Some(64 << 20);
+    started(&mut host, job, &key(1));
+    assert_eq!(limited(&mut host), (Outcome::Exited(0), None));
+    let output = fs::read_to_string(directory(&host, &key(1)).join("stdout")).expect("its output");
+    assert_eq!(output, "15000000\n");
+}

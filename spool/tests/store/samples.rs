@@ -138,6 +138,7 @@ pub fn common() -> Job {
         spill: None,
         needs: None,
         time: None,
+        memory: None,
         batch: Some(Batch::default()),
     }
 }

@@ -98,9 +98,53 @@ impl Suspended {
     }
 }
 
+/// The process that a process is a child of.
+pub fn parent(pid: i32) -> io::Result<i32> {
+    Stat::read(pid).map(|stat| stat.parent)
+}
+
+/// Every process that can be seen, at one moment.
+#[derive(Debug)]
+pub struct Snapshot(Vec<Stat>);
+
+impl Snapshot {
+    /// Of this moment.
+    pub fn take() -> io::Result<Self> {
+        all().map(Self)
+    }
+
+    /// Bytes that all living descendants of a process have in memory. What they share counts for each of them.
+    pub fn resident(&self, pid: i32) -> u64 {
+        let pages = below(self.0.clone(), pid).iter().fold(0u64, |sum, stat| sum.saturating_add(stat.resident_pages));
+        pages.saturating_mul(crate::memory::page_size())
+    }
+
+    /// The same, where what processes share counts once; it takes longer. Of one that may not be looked at, what is
+    /// known without that.
+    pub fn proportional(&self, pid: i32) -> u64 {
+        let of_one = |stat: &Stat| {
+            let resident = stat.resident_pages.saturating_mul(crate::memory::page_size());
+            fs::read_to_string(format!("/proc/{}/smaps_rollup", stat.pid))
+                .ok()
+                .and_then(|text| proportional_bytes(&text))
+                .map_or(resident, |bytes| bytes.min(resident))
+        };
+        below(self.0.clone(), pid).iter().map(of_one).fold(0, u64::saturating_add)
+    }
+}
+
+/// The sum in `/proc/PID/smaps_rollup`.
+fn proportional_bytes(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// The living descendants, parents before children.
 fn walk(pid: i32) -> io::Result<Vec<Stat>> {
-    let mut rest = all()?;
+    all().map(|all| below(all, pid))
+}
+
+fn below(mut rest: Vec<Stat>, pid: i32) -> Vec<Stat> {
     let (mut found, mut parents) = (Vec::new(), vec![pid]);
     // Each is taken out when it is found, so that a ring, as reused pids could make it look, ends.
     while !parents.is_empty() {
@@ -109,17 +153,18 @@ fn walk(pid: i32) -> io::Result<Vec<Stat>> {
         found.extend(children);
     }
     found.retain(|stat| !stat.has_ended());
-    Ok(found)
+    found
 }
 
 /// The part of `/proc/PID/stat` that is of use here.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stat {
     pid: i32,
     state: u8,
     parent: i32,
     group: i32,
     pub(super) start_time: u64,
+    resident_pages: u64,
 }
 
 impl Stat {
@@ -146,6 +191,7 @@ impl Stat {
             parent: fields.get(4 - 3)?.parse().ok()?,
             group: fields.get(5 - 3)?.parse().ok()?,
             start_time: fields.get(22 - 3)?.parse().ok()?,
+            resident_pages: fields.get(24 - 3).and_then(|pages| pages.parse().ok()).unwrap_or(0),
         })
     }
 
@@ -193,11 +239,27 @@ mod tests {
         for name in ["sh", "", ")", "a b", "a) R 1 2 3", "((", "a\nb", "\u{fffd}"] {
             let text = format!("42 ({name}){AFTER_NAME}");
             let stat = Stat::parse(text.as_bytes()).expect(name);
-            let expected = Stat { pid: 42, state: b'S', parent: 7, group: 42, start_time: 9876 };
+            let expected = Stat { pid: 42, state: b'S', parent: 7, group: 42, start_time: 9876, resident_pages: 2 };
             assert_eq!(stat, expected, "{name:?}");
         }
         let text = [b"42 (\xff\xfe)".as_slice(), AFTER_NAME.as_bytes()].concat();
         assert!(Stat::parse(&text).is_some());
+    }
+
+    #[test]
+    fn the_memory_of_a_tree_is_that_of_the_living_below_and_not_of_others() {
+        let stat =
+            |pid, parent, state, resident_pages| Stat { pid, state, parent, group: pid, start_time: 1, resident_pages };
+        let all = [
+            stat(2, 1, b'S', 1000),
+            stat(3, 2, b'R', 10),
+            stat(4, 3, b'T', 5),
+            stat(5, 2, b'Z', 7),
+            stat(6, 1, b'S', 3),
+        ];
+        assert_eq!(Snapshot(all.to_vec()).resident(2), 15 * crate::memory::page_size());
+        let rollup = "00400000-7fff r--p 00000000 00:00 0 [rollup]\nRss:  912 kB\nPss:   87 kB\nPss_Dirty: 1 kB\n";
+        assert_eq!((proportional_bytes(rollup), proportional_bytes("Pss: x kB\n")), (Some(87 * 1024), None));
     }
 
     #[test]

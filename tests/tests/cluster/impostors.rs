@@ -173,6 +173,7 @@ fn job(argv: &[&str]) -> Job {
         spill: None,
         needs: None,
         time: None,
+        memory: None,
         batch: None,
     }
 }

@@ -3,7 +3,7 @@
 use queue_tests::process::Process;
 
 use crate::here::Here;
-use crate::queue::profile;
+use crate::queue::{profile, row};
 
 const SHOW: &str = "pwd; nice; ulimit -n; ulimit -Hn";
 
@@ -84,4 +84,28 @@ fn who_asks_for_more_time_than_the_queue_gives_hears_it() {
     assert_eq!(refused.code(), Some(64), "{}", refused.errors());
     assert!(refused.errors().contains(why), "{}", refused.errors());
     here.queue(&["-n", "--warn", "USR1@1m", "--", "true"]).fails(64, "queue: --warn has a meaning only with --time");
+}
+
+#[test]
+fn a_job_that_has_too_much_memory_is_killed_and_everybody_says_why() {
+    let here = Here::new();
+    let three = "for i in 1 2 3; do head -c 40000000 /dev/zero | tail -c 40000000 | sleep 3600 & done; wait";
+    let id = here.script(&["--mem", "96M", "--mail", "none"], three);
+    let waited = here.queue(&["wait", &id.to_string()]);
+    assert_eq!(waited.code(), Some(128 + 9));
+    let said = format!("queue: job {id} was killed: memory limit 96 MiB on redfish, peak 1");
+    assert!(waited.errors().starts_with(&said), "{}", waited.errors());
+    let shown = here.queue(&["show", &id.to_string()]).success().text();
+    assert!(shown.contains("memory 96 MiB (address space 96 MiB, all watched)"), "{shown}");
+    let again = here.shell(&format!("queue list {id} --json | queue submit --hold --parsable")).success().text();
+    assert_eq!(here.show(again.parse().expect("an id"))["limits"], serde_json::json!({"memory": 96 << 20}));
+    // A queue's word is for sessions too.
+    profile(&here, "now", "max-memory = \"96M\"\n");
+    row(&here, "now");
+    let ended = here.queue(&["-n", "--", "sh", "-c", three]);
+    assert_eq!(ended.signal(), Some(9));
+    assert!(ended.errors().starts_with("queue: killed: memory limit 96 MiB on redfish, peak 1"), "{}", ended.errors());
+    let why = "a memory limit of 8 GiB is more than queue \"now\" gives here (at most 96 MiB)";
+    let refused = here.queue(&["-n", "--mem", "8G", "--", "true"]);
+    assert!(refused.errors().contains(why), "{}", refused.errors());
 }

@@ -102,6 +102,7 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
   time: 2h
   warn: USR1@10m
   grace: 30
+  memory: 8G
   mail_to: a@b
   directory: /tmp
   environment:
@@ -136,6 +137,7 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
         time: Some(7200),
         warn: Some(wire::job::Warn { signal: "USR1".to_owned(), before_s: 600 }),
         grace_s: Some(30),
+        memory: Some(8 << 30),
         directory: Some("/tmp".into()),
         environment: Some(vec![("A".to_owned(), "1.50".to_owned()), ("B".to_owned(), String::new())]),
         variants: vec![

@@ -53,5 +53,7 @@ fn of(effective: &Effective) -> Terms {
             .as_ref()
             .map(|warning| Warn { signal: warning.signal.clone(), before_s: warning.before.as_secs() }),
         grace_s: Some(effective.grace.value.as_secs()),
+        memory: effective.memory.value.map(|size| size.0),
+        most_memory: effective.max_memory.value.map(|size| size.0),
     }
 }

@@ -12,6 +12,7 @@ use super::files::Place;
 use crate::core::resources::Taken;
 use crate::link::{AttemptKey, AttemptWord};
 use crate::runner::leader_link::LeaderLink;
+use crate::runner::memory::Watch;
 
 /// One attempt.
 pub struct Attempt {
@@ -27,6 +28,10 @@ pub struct Attempt {
     pub kept: [bool; 2],
     /// How long it was to run when it started.
     pub time: Option<TimeLimit>,
+    /// How much memory it may have, and the watch over that while it runs.
+    pub memory: Option<u64>,
+    /// As above.
+    pub watch: Option<Watch>,
     /// How far it is.
     pub phase: Phase,
     /// Its leader; none before the data directory is there, and when it has died.
@@ -86,7 +91,25 @@ pub struct Kit {
 impl Attempt {
     /// One that begins.
     pub fn new(key: AttemptKey, queue: String, place: Place, kept: [bool; 2], phase: Phase) -> Self {
-        Self { key, queue, taken: Taken::default(), place, kept, time: None, phase, leader: None, ended: None }
+        Self {
+            key,
+            queue,
+            taken: Taken::default(),
+            place,
+            kept,
+            time: None,
+            memory: None,
+            watch: None,
+            phase,
+            leader: None,
+            ended: None,
+        }
+    }
+
+    /// Its job runs as this process: what it may have is watched.
+    pub fn runs(&mut self, pid: i32) {
+        self.phase = Phase::Released { pid };
+        self.watch = Watch::over(self.memory, sys::process::parent(pid).ok());
     }
 
     /// Whether it was released.
@@ -107,6 +130,7 @@ impl Attempt {
 
     /// Nobody writes output any more.
     pub fn has_ended(&mut self) {
+        self.watch = None;
         if let Some(ended) = self.ended.take() {
             // It is written once, and read by nobody: so all who wait see it.
             let _ = ended.write(1);

@@ -21,6 +21,7 @@ use super::client_link::{ClientLink, How};
 use super::departure::Departure;
 use super::entrance::{Entrance, Handed};
 use super::leader_link::LeaderLink;
+use super::memory::Watch;
 use super::streams::{OUTPUTS, Streams};
 use super::{convert, prepare, shared::Shared};
 use crate::leader::Assignment;
@@ -54,6 +55,7 @@ pub fn run(shared: &Arc<Shared>, name: String, start: Start, inbox: Receiver<Arr
         }
         Start::Adopt(assignment, leader, attachment) => {
             let mut session = Session::new(shared.clone(), name, &assignment, leader, Some(attachment));
+            session.watch = Watch::over(session.memory, session.leader.pid());
             session.streams.tee.open(true);
             shared.is_about(&session.name, &session.about);
             shared.begins(&session.name);
@@ -106,6 +108,9 @@ struct Session {
     needs_successor: bool,
     /// How long the end waits for children of the job that still hold its output.
     drain: Duration,
+    /// How much memory it may have, and the watch over that while it runs.
+    memory: Option<u64>,
+    watch: Option<Watch>,
     /// Whether its queue has it suspended; of one that was adopted nobody knows.
     is_suspended: Option<bool>,
 }
@@ -169,6 +174,8 @@ impl Session {
             departure,
             needs_successor: false,
             drain: Duration::ZERO,
+            memory: assignment.job.memory,
+            watch: None,
             is_suspended: adopted.is_none().then_some(false),
         }
     }
@@ -351,7 +358,8 @@ impl Session {
             return;
         };
         match word {
-            FromLeader::Started { .. } => {
+            FromLeader::Started { pid } => {
+                self.watch = Watch::over(self.memory, sys::process::parent(pid).ok());
                 self.streams.carried_out(&mut self.leader, &mut self.endpoint);
                 self.say(&Control::Started);
                 self.shared.begins(&self.name);
@@ -408,6 +416,7 @@ impl Session {
     }
 
     fn ended(&mut self, last: Control, busy: f64) {
+        self.watch = None;
         if let Phase::Reserved { .. } | Phase::Running = self.phase {
             self.shared.ended(&self.name, busy, &last);
             self.phase = Phase::Draining { last, until: Instant::now() + self.drain };
@@ -484,6 +493,9 @@ impl Session {
     fn keep_time(&mut self) {
         let now = Instant::now();
         self.idle.look(&mut self.endpoint, now);
+        if let Some(told) = self.watch.as_mut().and_then(|watch| watch.look(&mut None, now)) {
+            self.leader.tell(&told, &[]);
+        }
         let nobody_comes = self.departure.is_final_at(self.client.lost).is_some_and(|at| at <= now);
         match self.phase {
             Phase::Reserved { until } if until <= now => self.give_away(),

@@ -11,6 +11,7 @@ use wire::session::Stream;
 
 use super::{Phase, Session};
 use crate::leader::message::Slot;
+use crate::runner::memory::Watch;
 use crate::runner::streams::OUTPUTS;
 
 impl Session {
@@ -76,7 +77,8 @@ impl Session {
             Phase::Draining { .. } => self.streams.display.next_look(),
             _ => None,
         };
-        let others = [self.entrance.deadline(), look, self.idle.deadline()];
+        let memory = self.watch.as_ref().map(Watch::next);
+        let others = [self.entrance.deadline(), look, memory, self.idle.deadline()];
         let earliest = phase.into_iter().chain(others.into_iter().flatten()).min();
         earliest.map(|at| at.saturating_duration_since(Instant::now()).into())
     }

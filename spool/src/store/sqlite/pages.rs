@@ -5,7 +5,6 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use wire::ByteString;
 use wire::batch::{JobLimits, JobRow};
 use wire::history::{EndPlace, RowKind};
-use wire::job::TimeLimit;
 use wire::needs::Needs;
 use wire::session::{End, Usage};
 
@@ -132,8 +131,8 @@ fn columns(connection: &Connection) -> Result<String, SpoolError> {
 }
 
 /// What it may use, in its own words.
-const LIMITS: &str = "(SELECT json_extract(commons.job, '$.time') FROM commons \
-     WHERE commons.id = jobs.common AND commons.job <> '')";
+const LIMITS: &str = "(SELECT json_object('time', json_extract(commons.job, '$.time'), 'memory', json_extract(commons.job, '$.memory')) \
+     FROM commons WHERE commons.id = jobs.common AND commons.job <> '')";
 
 /// The row of one job.
 pub fn one(connection: &Connection, id: JobId, now_us: i64) -> Result<Option<JobRow>, SpoolError> {
@@ -162,9 +161,9 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         let needs = if needs.is_empty() { Needs::default() } else { parsed(&needs)? };
         Ok::<_, SpoolError>((parsed::<State>(&record)?, parsed(&tags)?, parsed(&hosts)?, parsed(&argv)?, mail, needs))
     };
-    let time: Option<String> = row.get(34)?;
-    let time = match time.as_deref().map(self::parsed::<TimeLimit>).transpose() {
-        Ok(time) => time,
+    let limits: Option<String> = row.get(34)?;
+    let limits = match limits.as_deref().map(self::parsed::<JobLimits>).transpose() {
+        Ok(limits) => limits,
         Err(error) => return Ok(Err(error)),
     };
     let (state, tags, hosts, argv, mail, needs) = match parsed() {
@@ -203,7 +202,7 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         retries: row.get(25)?,
         stdout: ByteString(row.get::<_, Option<Vec<u8>>>(26)?.unwrap_or_default()),
         stderr: ByteString(row.get::<_, Option<Vec<u8>>>(27)?.unwrap_or_default()),
-        limits: time.map(|time| JobLimits { time: Some(time) }),
+        limits: limits.filter(|limits| *limits != JobLimits::default()),
         mail,
         report: row.get(29)?,
         notify: row.get::<_, Option<Vec<u8>>>(31)?.map(ByteString),

@@ -264,6 +264,7 @@ fn empty_job() -> Job {
         spill: None,
         needs: None,
         time: None,
+        memory: None,
         batch: None,
     }
 }

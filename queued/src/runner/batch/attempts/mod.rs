@@ -99,11 +99,26 @@ impl Attempts {
                 self.shared.maker.provide();
             }
             self.drop_overdue();
+            self.look_at_memory();
+        }
+    }
+
+    /// Has jobs ended that have more memory than they may.
+    fn look_at_memory(&mut self) {
+        let (mut snapshot, now) = (None, Instant::now());
+        for attempt in self.attempts.values_mut() {
+            if let Some(told) = attempt.watch.as_mut().and_then(|watch| watch.look(&mut snapshot, now))
+                && let Some(leader) = &attempt.leader
+            {
+                leader.tell(&told, &[]);
+            }
         }
     }
 
     fn timeout(&self) -> EpollTimeout {
-        let Some((until, _)) = self.unreleased.front() else {
+        let release = self.unreleased.front().map(|(until, _)| *until);
+        let looks = self.attempts.values().filter_map(|attempt| Some(attempt.watch.as_ref()?.next()));
+        let Some(until) = looks.chain(release).min() else {
             return EpollTimeout::NONE;
         };
         let left = until.saturating_duration_since(Instant::now()).as_millis() + 1;
@@ -233,7 +248,7 @@ impl Attempts {
                 }
             }
             Some(FromLeader::Started { pid }) => {
-                attempt.phase = Phase::Released { pid };
+                attempt.runs(pid);
                 if self.shared.suspended(&attempt.queue).is_some() {
                     suspend(attempt, &self.shared);
                 }
@@ -468,7 +483,10 @@ impl Attempts {
         }
         let mut attempt = Attempt::new(key.clone(), job.queue, place, kept, Phase::Released { pid });
         attempt.taken = taken;
-        attempt.time = job.time;
+        (attempt.time, attempt.memory) = (job.time, job.memory);
+        if pid > 0 {
+            attempt.runs(pid);
+        }
         attempt.leader = Some(leader);
         self.attempts.insert(number, attempt);
         self.numbers.insert(key, number);

@@ -71,7 +71,7 @@ impl Attempts {
             };
             let variables = facts.variables();
             batch.variants.clear();
-            let time = job.time.clone();
+            let limits = (job.time.clone(), job.memory);
             job.batch = Some(batch);
             let mut assignment = Assignment {
                 session: socket_name(&key),
@@ -87,9 +87,9 @@ impl Attempts {
                 taken: taken.clone(),
             };
             let sheet = assignment.to_file().map_err(|error| failed(format!("cannot describe the job: {error}")))?;
-            Ok((sheet, outputs, time))
+            Ok((sheet, outputs, limits))
         });
-        let (sheet, outputs, time) = made.inspect_err(|_| place.withdraw())?;
+        let (sheet, outputs, limits) = made.inspect_err(|_| place.withdraw())?;
         let [stdout, stderr] = outputs.files;
         let kit = Kit { sheet, ends: [stdin.into(), stdout.into(), stderr.into()] };
         let ready = Ready { lease_ms, named: outputs.named };
@@ -98,7 +98,7 @@ impl Attempts {
         let phase = Phase::Unpacking { request, kit, ready };
         let mut attempt = Attempt::new(key.clone(), queue, place, outputs.kept, phase);
         attempt.taken = taken;
-        attempt.time = time;
+        (attempt.time, attempt.memory) = limits;
         self.attempts.insert(number, attempt);
         self.numbers.insert(key, number);
         match archive {
