@@ -214,9 +214,9 @@ impl Queues {
         match known.queues.get(&name).map(|queue| &queue.effective) {
             Some(queue) => {
                 let memory = queue.memory.value.map(|size| size.0);
-                Needs::of(said, None, queue.cpus_per_job.value, memory, &queue.needs.value.0)
+                Needs::of(said, job.memory, queue.cpus_per_job.value, memory, &queue.needs.value.0)
             }
-            None => Needs::of(said, None, 1, None, &[]),
+            None => Needs::of(said, job.memory, 1, None, &[]),
         }
     }
 

@@ -117,7 +117,10 @@ fn common(connection: &Connection, job: &Job) -> Result<i64, SpoolError> {
 fn lane(connection: &Connection, user: &str, common: &Job) -> Result<i64, SpoolError> {
     let hosts = json(&common.hosts)?;
     // Who waits for what is taken elsewhere holds up nobody who does not need it.
-    let needs = common.needs.as_ref().map(json).transpose()?.unwrap_or_default();
+    let needs = match (&common.needs, common.memory) {
+        (None, None) => String::new(),
+        both => json(&both)?,
+    };
     connection
         .prepare_cached("INSERT OR IGNORE INTO lanes (user, queue, hosts, needs) VALUES (?, ?, ?, ?)")
         .and_then(|mut statement| statement.execute(params![user, common.queue, hosts, needs]))
