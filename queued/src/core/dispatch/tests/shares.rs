@@ -138,7 +138,7 @@ proptest::proptest! {
                 for action in dispatcher.handle(now, event) {
                     match action {
                         // Every third question is refused.
-                        Action::Ask { id, host, .. } if id.0 % 3 == 0 && now.0 % 2 == 0 => {
+                        Action::Ask { id, host, .. } if id.0.is_multiple_of(3) && now.0.is_multiple_of(2) => {
                             let refusal = Refusal { message: "busy".into(), kind: RefusalKind::Full };
                             queue.push_back(Event::Refused { id, host, refusal, rank: own_rank(1.0) });
                         }
