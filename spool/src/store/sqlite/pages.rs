@@ -158,7 +158,9 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
     let needs: String = row.get(33)?;
     let parsed = || {
         let mail = mail.as_deref().map(parsed).transpose()?;
-        let needs = if needs.is_empty() { Needs::default() } else { parsed(&needs)? };
+        // With the memory that it needs, which its limits say too.
+        let needs = if needs.is_empty() { None } else { parsed::<(Option<Needs>, Option<u64>)>(&needs)?.0 };
+        let needs = needs.unwrap_or_default();
         Ok::<_, SpoolError>((parsed::<State>(&record)?, parsed(&tags)?, parsed(&hosts)?, parsed(&argv)?, mail, needs))
     };
     let limits: Option<String> = row.get(34)?;
