@@ -18,27 +18,28 @@
 //! with something noted in it. `a / b` is a for a job that is started at most once, b for a
 //! restartable one. `tests/states/table.rs` reads these very lines and tries every cell.
 //!
-//! | event             | held      | pending       | placed         | accepted       | started        | delivering | finished | never started | cancelled |
-//! |-------------------|-----------|---------------|----------------|----------------|----------------|------------|----------|---------------|-----------|
-//! | submitted         | =         | =             | =              | =              | =              | =          | =        | =             | =         |
-//! | held              | =         | held          | no             | no             | no             | no         | no       | no            | no        |
-//! | released          | pending   | =             | no             | no             | no             | no         | no       | no            | no        |
-//! | placed            | no        | placed        | no             | no             | no             | no         | no       | no            | no        |
-//! | says: accepted    | =         | =             | accepted       | =              | =              | =          | =        | =             | =         |
-//! | says: refused     | =         | =             | pending        | pending        | no             | no         | =        | =             | =         |
-//! | says: started     | =         | =             | started        | started        | =              | =          | =        | =             | =         |
-//! | says: ended       | =         | =             | delivering     | delivering     | delivering     | =          | =        | =             | =         |
-//! | says: gone        | =         | =             | lost / pending | lost / pending | lost / pending | =          | =        | =             | =         |
-//! | says: other spool | =         | =             | lost / =       | lost / =       | lost / =       | finished   | =        | =             | =         |
-//! | delivered         | =         | =             | no             | no             | no             | finished   | =        | =             | =         |
-//! | host silent       | =         | =             | placed         | accepted       | started        | delivering | =        | =             | =         |
-//! | host heard        | =         | =             | =              | =              | =              | =          | =        | =             | =         |
-//! | lease asked       | no        | no            | no / accepted  | no / =         | no / =         | no         | no       | no            | no        |
-//! | lease expired     | =         | =             | no / pending   | no / pending   | no / pending   | no / =     | =        | =             | =         |
-//! | cancel asked      | cancelled | cancelled     | placed         | accepted       | started        | no         | no       | no            | =         |
-//! | no host can       | no        | never started | no             | no             | no             | no         | no       | no            | no        |
-//! | given up          | no        | no            | lost / no      | lost / no      | lost / no      | finished   | no       | no            | no        |
-//! | resubmitted       | no        | no            | no             | no             | no             | no         | pending  | pending       | pending   |
+//! | event             | held          | pending       | placed         | accepted       | started        | delivering | finished | never started | cancelled |
+//! |-------------------|---------------|---------------|----------------|----------------|----------------|------------|----------|---------------|-----------|
+//! | submitted         | =             | =             | =              | =              | =              | =          | =        | =             | =         |
+//! | held              | =             | held          | no             | no             | no             | no         | no       | no            | no        |
+//! | released          | pending       | =             | no             | no             | no             | no         | no       | no            | no        |
+//! | placed            | no            | placed        | no             | no             | no             | no         | no       | no            | no        |
+//! | says: accepted    | =             | =             | accepted       | =              | =              | =          | =        | =             | =         |
+//! | says: refused     | =             | =             | pending        | pending        | no             | no         | =        | =             | =         |
+//! | says: started     | =             | =             | started        | started        | =              | =          | =        | =             | =         |
+//! | says: ended       | =             | =             | delivering     | delivering     | delivering     | =          | =        | =             | =         |
+//! | says: gone        | =             | =             | lost / pending | lost / pending | lost / pending | =          | =        | =             | =         |
+//! | says: other spool | =             | =             | lost / =       | lost / =       | lost / =       | finished   | =        | =             | =         |
+//! | delivered         | =             | =             | no             | no             | no             | finished   | =        | =             | =         |
+//! | host silent       | =             | =             | placed         | accepted       | started        | delivering | =        | =             | =         |
+//! | host heard        | =             | =             | =              | =              | =              | =          | =        | =             | =         |
+//! | lease asked       | no            | no            | no / accepted  | no / =         | no / =         | no         | no       | no            | no        |
+//! | lease expired     | =             | =             | no / pending   | no / pending   | no / pending   | no / =     | =        | =             | =         |
+//! | cancel asked      | cancelled     | cancelled     | placed         | accepted       | started        | no         | no       | no            | =         |
+//! | no host can       | no            | never started | no             | no             | no             | no         | no       | no            | no        |
+//! | awaited in vain   | never started | never started | no             | no             | no             | no         | no       | no            | no        |
+//! | given up          | no            | no            | lost / no      | lost / no      | lost / no      | finished   | no       | no            | no        |
+//! | resubmitted       | no            | no            | no             | no             | no             | no         | pending  | pending       | pending   |
 //!
 //! *Lost* is `dead: lost host`, *never started* is `dead: never started`. What is about an
 //! attempt is about the newest one here. About an attempt that was never placed everything is
@@ -95,6 +96,7 @@
 //! | cancel asked, in doubt | lost      | lost      | placed    | accepted  | no      |
 //! | cancel asked, gone     | cancelled | cancelled | placed    | accepted  | no      |
 //! | no host can            | no        | lost      | no        | no        | no      |
+//! | awaited in vain        | lost      | lost      | no        | no        | no      |
 //! | given up               | no        | no        | lost / no | lost / no | no      |
 //! | resubmitted            | no        | no        | no        | no        | pending |
 //!

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ByteString;
+use crate::after::After;
 use crate::api::JobName;
 use crate::history::{EndPlace, RowKind};
 use crate::identity::Certificate;
@@ -86,6 +87,9 @@ pub struct Wishes {
     /// Submit only if no job with the same command and tags waits; else change that one.
     #[serde(skip_serializing_if = "is_default")]
     pub unique: bool,
+    /// Do not start it before these jobs have ended like this.
+    #[serde(skip_serializing_if = "is_default")]
+    pub after: Vec<After>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -272,6 +276,8 @@ pub struct JobRow {
     pub notify: Option<ByteString>,
     /// What became of that: `owed`, `sent`, `not wanted`, or why it was given up. Empty: there is nothing.
     pub notice: String,
+    /// The ends of others that it still waits for.
+    pub after: Vec<After>,
 }
 
 /// What a job may use.
@@ -334,6 +340,8 @@ pub enum Update {
     Mail(Option<MailWish>),
     /// How long it may run, from its start, in seconds: of a job that runs.
     Time(u64),
+    /// It waits for no other job any more.
+    AfterNothing,
 }
 
 /// Answer to [`ChangeRequest`].

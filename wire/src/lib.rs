@@ -5,6 +5,7 @@
 //! optional for the reader, because two releases must understand each other.
 //! The paper is `docs/protocol.md`.
 
+pub mod after;
 pub mod api;
 pub mod attempts;
 pub mod batch;

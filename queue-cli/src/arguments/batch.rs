@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use wire::after::Written;
 use wire::api::JobName;
 use wire::batch::{Change, MailWish, OutputStream, Update};
 
@@ -45,6 +46,8 @@ pub struct BatchOptions {
     pub stderr: Option<OsString>,
     /// `--mail`.
     pub mail: Option<MailWish>,
+    /// `--after`, each.
+    pub after: Vec<Written>,
     /// `--notify`.
     pub notify: Option<OsString>,
     /// `--unique`.
@@ -196,6 +199,10 @@ pub fn options() -> Vec<Arg> {
         file("notify")
             .value_name("COMMAND")
             .help("Run this at home when it has ended; an http(s) address gets its row"),
+        value("after")
+            .value_name("JOB")
+            .action(ArgAction::Append)
+            .help("Only when this job has ended well; 17:any, 17:fail; may be repeated"),
         flag("unique").help("Not twice: change the one that waits"),
         flag("rq-variables").help("RQ_JID and the like for the job"),
         flag("parsable").help("Print ids only"),
@@ -209,7 +216,7 @@ pub fn given(matches: &ArgMatches) -> Option<&'static str> {
     NAMES.into_iter().find(|name| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine))
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "priority",
     "tag",
     "hold",
@@ -222,6 +229,7 @@ const NAMES: [&str; 15] = [
     "error",
     "mail",
     "notify",
+    "after",
     "unique",
     "rq-variables",
     "parsable",
@@ -256,12 +264,22 @@ pub fn read_options(matches: &ArgMatches) -> Result<BatchOptions, Failure> {
         stdout: file("output"),
         stderr: file("error"),
         mail: text("mail").map(mail).transpose()?,
+        after: matches
+            .get_many::<String>("after")
+            .unwrap_or_default()
+            .map(|text| after(text))
+            .collect::<Result<_, _>>()?,
         notify: file("notify").map(notify).transpose()?,
         unique: matches.get_flag("unique"),
         rq_variables: matches.get_flag("rq-variables"),
         wait: false,
         style: if matches.get_flag("parsable") { Style::Parsable } else { Style::Table },
     })
+}
+
+/// `17`, `17:any`, `101-600:fail`.
+fn after(text: &str) -> Result<Written, Failure> {
+    text.parse().map_err(|error| Failure::usage(format!("--after: {error}")))
 }
 
 /// A command or an address, which is not looked at before it is needed.
@@ -360,7 +378,9 @@ pub fn commands() -> Vec<Command> {
                 .arg(value("exit").value_name("MAP").help("Classes of exit codes: ok=42,43")),
         ),
         listing("why", "Say why a job does not run"),
-        listing("wait", "Wait for the ends of jobs"),
+        listing("wait", "Wait for the ends of jobs").arg(
+            value("tag").value_name("TAG").action(ArgAction::Append).help("Those with this label; may be repeated"),
+        ),
         plain(
             Command::new("logs")
                 .about("Show what a job has written")
@@ -411,7 +431,7 @@ pub fn read_command(name: &str, matches: &ArgMatches) -> Result<Option<JobComman
             }
             JobCommand::Why { meant, shown: shown(matches) }
         }
-        "wait" => JobCommand::Wait { meant: named(matches, name)?, shown: shown(matches) },
+        "wait" => JobCommand::Wait { meant: tagged(matches, named(matches, name)?)?, shown: shown(matches) },
         "logs" => {
             let stream =
                 [("stderr", OutputStream::Stderr), ("stdout", OutputStream::Stdout), ("stdin", OutputStream::Stdin)];
@@ -502,13 +522,20 @@ fn update(matches: &ArgMatches) -> Result<JobCommand, Failure> {
                 updates.push(Update::Time(seconds.map_err(wrong)?));
             }
             Some(("mail", "" | "null" | "nil")) => updates.push(Update::Mail(None)),
+            Some(("after", "" | "null" | "nil" | "none")) => updates.push(Update::AfterNothing),
+            Some(("after", _)) => {
+                return Err(Failure::usage(
+                    "queue update: after= with nothing behind it has a job wait for no other any more; others need a \
+                     new submission",
+                ));
+            }
             Some(("mail", value)) => updates.push(Update::Mail(Some(mail(value)?))),
             _ => others.push(word),
         }
     }
     if updates.is_empty() {
         return Err(Failure::usage(
-            "queue update: what? Say priority=N, name=TEXT, tag=A,B, mail=WHEN or time=TIME; other fields need a new submission",
+            "queue update: what? Say priority=N, name=TEXT, tag=A,B, mail=WHEN, time=TIME or after=; other fields need a new submission",
         ));
     }
     let mut meant = of_words(others, "")?;
@@ -546,6 +573,22 @@ fn shown(matches: &ArgMatches) -> Shown {
 fn meant(matches: &ArgMatches, besides: &str) -> Result<Meant, Failure> {
     let words = matches.get_many::<String>("jobs").unwrap_or_default().cloned().collect();
     Ok(Meant { archive: archive_of(matches), ..of_words(words, besides)? })
+}
+
+/// Those with one of these labels too.
+fn tagged(matches: &ArgMatches, mut meant: Meant) -> Result<Meant, Failure> {
+    let tags = matches.get_many::<String>("tag").unwrap_or_default();
+    let terms = tags.map(|tag| match tag.as_str() {
+        "" => Err(Failure::usage("queue wait: --tag: a tag is expected")),
+        tag => Ok(format!("tag=\"{}\"", tag.replace('"', "\"\""))),
+    });
+    let terms = terms.collect::<Result<Vec<_>, _>>()?;
+    if terms.is_empty() {
+        return Ok(meant);
+    }
+    let said = meant.query.take().map(|query| format!("({query})"));
+    meant.query = Some(said.into_iter().chain(terms).collect::<Vec<_>>().join(" or "));
+    Ok(meant)
 }
 
 /// Only names of jobs.

@@ -224,11 +224,18 @@ fn explain(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Fail
 }
 
 fn wait(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Failure> {
-    let mut jobs = meant.jobs.clone();
-    if meant.query.is_some() || meant.input || meant.all {
-        let all = Meant { query: meant.query.clone(), ..meant.clone() };
-        each(daemon, &all, |row| {
-            jobs.push(JobName { id: row.id, home: Some(row.home.clone()) });
+    let mut jobs = select(&Meant { query: None, ..meant.clone() })?.jobs;
+    let mut code = if jobs.len() == 1 { Code::Own } else { Code::AnyFailed };
+    if meant.query.is_some() || meant.all {
+        // How many there are is chance: one is several too.
+        code = Code::AnyFailed;
+        let asked = Meant { query: meant.query.clone(), all: meant.all, ..Meant::default() };
+        let named = jobs.iter().filter(|job| job.home.as_deref().is_none_or(|home| names(home, &daemon.host())));
+        let named = named.map(|job| job.id).collect::<HashSet<_>>();
+        each(daemon, &asked, |row| {
+            if !named.contains(&row.id) {
+                jobs.push(JobName { id: row.id, home: Some(row.home.clone()) });
+            }
             Ok(Flow::More)
         })?;
     }
@@ -236,24 +243,33 @@ fn wait(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Failure
         if meant.query.is_some() || meant.input || meant.all {
             return Ok(Ending::Code(0));
         }
-        return Err(Failure::usage("queue wait: which jobs? Say ids such as 17, or a query"));
+        return Err(Failure::usage("queue wait: which jobs? Say ids such as 17, --tag TAG, or a query"));
     }
     if shown.style == Style::Table {
-        return wait_for(daemon, jobs, |_| Ok(()));
+        return wait_for(daemon, jobs, code, |_| Ok(()));
     }
     let mut writer = JobWriter::new(stdout(), look(daemon, shown), Zoned::now())?;
-    let ending = wait_for(daemon, jobs, |row| flow(writer.row(row)).map(drop))?;
+    let ending = wait_for(daemon, jobs, code, |row| flow(writer.row_at_once(row)).map(drop))?;
     flow(writer.finish())?;
     Ok(ending)
 }
 
-/// Waits until all have ended. One job: its own exit code, or 128 and the signal; several: 1 when one failed.
+/// The exit code of a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// That of the one job, or 128 and the signal.
+    Own,
+    /// 1 when one failed.
+    AnyFailed,
+}
+
+/// Waits until all have ended.
 pub fn wait_for(
     daemon: &Daemon,
     mut jobs: Vec<JobName>,
+    of: Code,
     mut ended: impl FnMut(&JobRow) -> Result<(), Failure>,
 ) -> Result<Ending, Failure> {
-    let is_one = jobs.len() == 1;
     let mut code = 0;
     let mut broken = 0;
     while !jobs.is_empty() {
@@ -286,7 +302,10 @@ pub fn wait_for(
                     // The code alone does not say whose signal it was.
                     let _ = writeln!(stderr(), "queue: job {} was {}", row.id, printable(&row.detail));
                 }
-                code = code.max(if is_one { exit_code(&row) } else { u8::from(exit_code(&row) != 0) });
+                code = code.max(match of {
+                    Code::Own => exit_code(&row),
+                    Code::AnyFailed => u8::from(exit_code(&row) != 0),
+                });
                 if let Err(failure) = ended(&row) {
                     return Ok(Err(failure));
                 }
@@ -308,7 +327,7 @@ pub fn wait_for(
 }
 
 /// Whether this is a name of the host: all of it, or its first label.
-fn names(name: &str, host: &str) -> bool {
+pub fn names(name: &str, host: &str) -> bool {
     [Some(host), host.split('.').next()].into_iter().flatten().any(|host| host.eq_ignore_ascii_case(name))
 }
 

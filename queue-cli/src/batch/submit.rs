@@ -63,7 +63,8 @@ pub fn run(submit: &Submit) -> Result<Ending, Failure> {
     if submit.options.wait {
         let names = ids.iter().flat_map(|(first, count)| *first..first + count);
         let names = names.map(|id| JobName { id, home: None }).collect::<Vec<_>>();
-        return jobs::wait_for(&daemon, names, |_| Ok(()));
+        let code = if names.len() == 1 { jobs::Code::Own } else { jobs::Code::AnyFailed };
+        return jobs::wait_for(&daemon, names, code, |_| Ok(()));
     }
     Ok(Ending::Code(0))
 }
@@ -159,6 +160,7 @@ impl<'a> Maker<'a> {
             mail: record.mail.clone().or_else(|| options.mail.clone()),
             held: record.held.unwrap_or(options.held),
             unique: record.unique.unwrap_or(options.unique),
+            after: self.after(record.after.as_ref().unwrap_or(&options.after))?,
         };
         let common = match (&record.said, self.plain) {
             (None, Some(plain)) => plain,
@@ -233,6 +235,22 @@ impl<'a> Maker<'a> {
             self.commons.push(job);
         }
         Ok(number)
+    }
+
+    /// The jobs that one waits for, each by itself; they are of the own home.
+    fn after(&self, written: &[wire::after::Written]) -> Result<Vec<wire::after::After>, Failure> {
+        let mut all = Vec::new();
+        for some in written {
+            if let Some(home) = some.home.as_deref().filter(|home| !jobs::names(home, &self.base.home)) {
+                let message = format!(
+                    "a job waits only for jobs of its own home: job {} is {home}'s, and this one is {}'s",
+                    some.first, self.base.home
+                );
+                return Err(Failure::usage(message));
+            }
+            all.extend(some.each().map_err(Failure::usage)?);
+        }
+        Ok(all)
     }
 
     fn seen_from_here(&self, directory: &ByteString) -> ByteString {

@@ -79,6 +79,7 @@ fields!(
         report,
         notify,
         notice,
+        after,
     ],
     [age_us = age, time_us = run_time]
 );

@@ -114,6 +114,11 @@ impl<W: Write> JobWriter<W> {
         }
     }
 
+    /// The next job, for a reader who waits for it.
+    pub fn row_at_once(&mut self, row: &JobRow) -> io::Result<()> {
+        self.row(row).and_then(|()| self.out.flush())
+    }
+
     /// There are no more.
     pub fn finish(mut self) -> io::Result<()> {
         match (self.look.style, self.rows) {

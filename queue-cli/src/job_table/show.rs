@@ -63,6 +63,7 @@ fn sheet(row: &JobRow, look: &Look, now: &Zoned) -> String {
     say("report", row.report.clone());
     say("notify", row.notify.as_ref().map(|notify| notify.display()).unwrap_or_default());
     say("notice", row.notice.clone());
+    say("after", row.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     lay_out(&[Align::Left, Align::Left], &lines)
 }
 

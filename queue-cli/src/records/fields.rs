@@ -5,6 +5,7 @@ use super::source::shown;
 /// What a field is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
+    After,
     Argv,
     Backoff,
     Command,
@@ -89,7 +90,8 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 /// Sorted by name.
-const FIELDS: [(&str, Field); 60] = [
+const FIELDS: [(&str, Field); 61] = [
+    ("after", Field::After),
     ("argv", Field::Argv),
     ("attempt", Field::Past),
     ("backoff", Field::Backoff),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use wire::ByteString;
+use wire::after::Written;
 use wire::batch::{MailWish, Variant};
 use wire::job::Warn;
 use wire::needs::Need;
@@ -68,6 +69,8 @@ pub struct Said {
     pub stderr: Option<ByteString>,
     /// When to tell the owner.
     pub mail: Option<MailWish>,
+    /// Only when these have ended.
+    pub after: Option<Vec<Written>>,
     /// What to do when it has ended.
     pub notify: Option<ByteString>,
     /// How long it may run, seconds.
@@ -158,6 +161,7 @@ impl Draft {
         let place = value.offset;
         let said = &mut self.said;
         match field {
+            Field::After => said.after = Some(wishes::after(value, &key)?).filter(|after| !after.is_empty()),
             Field::Argv => self.argv = Some(wishes::argv(value, &key)?),
             Field::Command if matches!(value.shape, Shape::List(_)) => {
                 return Err(value.is_not(&key, "a shell command (a list of words is \"argv\")"));
@@ -310,6 +314,7 @@ const NOTHING: Said = Said {
     stdout: None,
     stderr: None,
     mail: None,
+    after: None,
     notify: None,
     time: None,
     warn: None,

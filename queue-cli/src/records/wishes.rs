@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use wire::ByteString;
+use wire::after::Written;
 use wire::batch::{MailWish, Variant};
 use wire::job::Warn;
 use wire::needs::{MOST_NEEDS, Need};
@@ -137,6 +138,22 @@ pub fn limits(value: Value, field: &str, said: &mut Said) -> Result<(), Problem>
         }
     }
     Ok(())
+}
+
+/// Jobs that it waits for: one, or a list of them, each a number or a text such as `17:any`.
+pub fn after(value: Value, field: &str) -> Result<Vec<Written>, Problem> {
+    let one = |value: &Value| {
+        let text = match &value.shape {
+            Shape::Number(text) => text.to_string(),
+            Shape::Text(text) => text.to_string(),
+            _ => return Err(value.is_not(field, "a job such as 17, 17:any, 17:fail or 101-600")),
+        };
+        text.trim().parse().map_err(|error| Problem::at(value.offset, format!("{field}: {error}")))
+    };
+    match &value.shape {
+        Shape::List(values) => values.iter().map(one).collect(),
+        _ => Ok(vec![one(&value)?]),
+    }
 }
 
 /// A list, or names with commas or blanks between them.

@@ -63,6 +63,8 @@ pub enum Event {
     CancelAsked,
     /// No allowed host can run it: the command is found nowhere, for example.
     NoHostCan(Refusal),
+    /// The end of another job that it waits for can no longer be what it waits for, in words.
+    AwaitedInVain(String),
     /// Somebody said `queue give-up`: do not wait for that host any longer.
     GivenUp,
     /// Somebody said `queue resubmit`.
@@ -85,6 +87,7 @@ impl Event {
             | Self::Placed(_)
             | Self::CancelAsked
             | Self::NoHostCan(_)
+            | Self::AwaitedInVain(_)
             | Self::GivenUp
             | Self::Resubmitted => None,
         }

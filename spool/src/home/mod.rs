@@ -194,6 +194,8 @@ pub enum Death {
 pub enum NeverStarted {
     /// No allowed host can run it.
     NoHostCan(Refusal),
+    /// It waited for an end of another job that can no longer come; in words.
+    AwaitedInVain(String),
     /// It was given up while in doubt; later its host said that it had not started it.
     GivenUp,
 }

@@ -41,6 +41,12 @@ impl Record {
                 Some(lost) => Death::LostHost(lost.clone()),
                 None => Death::NeverStarted(NeverStarted::NoHostCan(refusal.clone())),
             })),
+            (State::Held { lost } | State::Pending { lost }, Event::AwaitedInVain(why)) => {
+                to(State::Dead(match lost {
+                    Some(lost) => Death::LostHost(lost.clone()),
+                    None => Death::NeverStarted(NeverStarted::AwaitedInVain(why.clone())),
+                }))
+            }
             (State::Held { lost } | State::Pending { lost }, Event::CancelAsked) => to(withdrawn(lost.as_ref())),
             (State::Held { lost }, Event::Reported { attempt, report, .. }) => {
                 match learn(lost.as_ref(), *attempt, report) {
@@ -85,9 +91,10 @@ impl Record {
 
             // Running, and the event is about that attempt or about the job.
             (State::Running(_), Event::Submitted) => Ok(Next::Nothing),
-            (State::Running(run), Event::Held | Event::Released | Event::Placed(_) | Event::NoHostCan(_)) => {
-                Err(Why::Running { attempt: run.place.attempt, host: run.place.host.clone() })
-            }
+            (
+                State::Running(run),
+                Event::Held | Event::Released | Event::Placed(_) | Event::NoHostCan(_) | Event::AwaitedInVain(_),
+            ) => Err(Why::Running { attempt: run.place.attempt, host: run.place.host.clone() }),
             (State::Running(run), Event::Reported { report, .. }) => Ok(match run.reported(report, starts)? {
                 Some(state) => Next::To(state),
                 None => Next::Nothing,
@@ -143,7 +150,12 @@ impl Record {
             (State::Finished { .. } | State::Dead(_), Event::CancelAsked)
             | (
                 State::Finished { .. } | State::Dead(_) | State::Cancelled,
-                Event::Held | Event::Released | Event::Placed(_) | Event::NoHostCan(_) | Event::GivenUp,
+                Event::Held
+                | Event::Released
+                | Event::Placed(_)
+                | Event::NoHostCan(_)
+                | Event::AwaitedInVain(_)
+                | Event::GivenUp,
             ) => Err(Why::HasEnded { state }),
             (State::Dead(Death::LostHost(lost)), Event::Reported { attempt, report, .. }) => {
                 match learn(Some(lost), *attempt, report) {

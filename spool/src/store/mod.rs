@@ -34,6 +34,19 @@ pub trait Spool: Send {
     /// # Errors
     /// Nothing was applied. After [`SpoolError::Failed`] nothing further may be promised by this process.
     fn write(&mut self, units: &[Vec<Change>]) -> Result<Vec<Vec<Outcome>>, SpoolError>;
+
+    /// What the writes since the last call have done besides to jobs that waited for others. Where more is to be done
+    /// a [`Change::Settle`] goes on with it, or any other write.
+    fn settled(&mut self) -> Settled;
+}
+
+/// Jobs that may start now, or have ended, because another has ended.
+#[derive(Debug, Clone, Default)]
+pub struct Settled {
+    /// As they are now.
+    pub jobs: Vec<Brief>,
+    /// Whether there are more.
+    pub is_more: bool,
 }
 
 /// Reads what is durable. Any number of readers, beside the writer.
@@ -219,6 +232,8 @@ pub enum Change {
     Delete(JobId),
     /// Forget those of these jobs that are still as they were seen.
     Forget(Vec<Ended>),
+    /// What follows from ends for jobs that wait for them is gone on with.
+    Settle,
     /// A look for what no job refers to begins.
     Look,
     /// A session of this home has ended.

@@ -103,6 +103,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => Just(Action::GiveUp),
         6 => Just(Action::Resubmit),
         1 => Just(Action::NoHostCan),
+        1 => Just(Action::AwaitedInVain),
         1 => Just(Action::HostIsSilent),
         1 => Just(Action::HostIsHeard),
     ]

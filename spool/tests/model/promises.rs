@@ -95,7 +95,7 @@ fn the_state_is_true(world: &World) {
 }
 
 /// Everything that [`landmarks`] can see.
-pub const ALL_LANDMARKS: [&str; 21] = [
+pub const ALL_LANDMARKS: [&str; 22] = [
     "held",
     "held after a loss",
     "pending",
@@ -110,6 +110,7 @@ pub const ALL_LANDMARKS: [&str; 21] = [
     "finished, output lost",
     "dead",
     "never started: no host can",
+    "never started: awaited in vain",
     "never started: given up",
     "lost: gone",
     "lost: lease over",
@@ -147,6 +148,7 @@ pub fn landmarks(world: &World) -> Vec<&'static str> {
         State::Dead(Death::NeverStarted(NeverStarted::NoHostCan(_))) => {
             vec!["never started: no host can"]
         }
+        State::Dead(Death::NeverStarted(NeverStarted::AwaitedInVain(_))) => vec!["never started: awaited in vain"],
         State::Dead(Death::NeverStarted(NeverStarted::GivenUp)) => vec!["never started: given up"],
         State::Cancelled => vec!["cancelled"],
     }

@@ -139,6 +139,7 @@ pub enum Action {
     GiveUp,
     Resubmit,
     NoHostCan,
+    AwaitedInVain,
     HostIsSilent,
     HostIsHeard,
 }
@@ -220,6 +221,7 @@ impl World {
             Action::NoHostCan => {
                 self.user(Event::NoHostCan(Refusal { message: "not found".into(), kind: RefusalKind::NotFound }))
             }
+            Action::AwaitedInVain => self.user(Event::AwaitedInVain("job 16 ended otherwise (exit 3)".into())),
             Action::HostIsSilent => {
                 if let Some(attempt) = self.home.record.last() {
                     self.user(Event::HostSilent { attempt, since_unix: 0 });

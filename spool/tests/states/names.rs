@@ -7,7 +7,7 @@ use spool::hosted;
 use crate::samples::{attempt, end, no_host_can, own_spool, placed, says, says_other_spool};
 
 /// All events, by their names in the tables; those about an attempt are about `number`.
-pub fn events(number: u64) -> [(&'static str, Event); 19] {
+pub fn events(number: u64) -> [(&'static str, Event); 20] {
     let says = |report| says(number, report);
     let attempt = attempt(number);
     let all = [
@@ -28,6 +28,7 @@ pub fn events(number: u64) -> [(&'static str, Event); 19] {
         ("lease expired", Event::LeaseExpired { attempt }),
         ("cancel asked", Event::CancelAsked),
         ("no host can", no_host_can()),
+        ("awaited in vain", Event::AwaitedInVain("job 16 ended otherwise (exit 3)".into())),
         ("given up", Event::GivenUp),
         ("resubmitted", Event::Resubmitted),
     ];
@@ -53,6 +54,7 @@ pub fn events(number: u64) -> [(&'static str, Event); 19] {
             Event::LeaseExpired { .. } => "lease expired",
             Event::CancelAsked => "cancel asked",
             Event::NoHostCan(_) => "no host can",
+            Event::AwaitedInVain(_) => "awaited in vain",
             Event::GivenUp => "given up",
             Event::Resubmitted => "resubmitted",
         };

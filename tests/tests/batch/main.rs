@@ -1,6 +1,7 @@
 //! Batch jobs from end to end: one host is a home directory of its own, several are namespaces and need root:
 //! `cargo test -p queue-tests --features root --test batch`.
 
+mod after;
 mod answers;
 mod changing;
 #[cfg(feature = "root")]

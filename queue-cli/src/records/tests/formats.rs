@@ -98,6 +98,7 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
   stdout: out.%j
   stderr: out.%j
   mail: end,failure
+  after: [17, '18:any', 20-30:fail]
   notify: https://lab.org/ended
   time: 2h
   warn: USR1@10m
@@ -133,6 +134,7 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
         stdout: Some("out.%j".into()),
         stderr: Some("out.%j".into()),
         mail: Some(MailWish { start: false, end: true, failure: true, to: Some("a@b".to_owned()) }),
+        after: Some(["17", "18:any", "20-30:fail"].map(|one| one.parse().expect("jobs")).to_vec()),
         notify: Some("https://lab.org/ended".into()),
         time: Some(7200),
         warn: Some(wire::job::Warn { signal: "USR1".to_owned(), before_s: 600 }),

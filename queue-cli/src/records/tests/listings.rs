@@ -1,6 +1,7 @@
 //! Listings, ours and rq's, that are submitted again.
 
 use wire::ByteString;
+use wire::after::{After, Condition};
 use wire::api::JobName;
 use wire::batch::{JobRow, ListAnswer, MailWish};
 use wire::needs::Need;
@@ -34,6 +35,7 @@ pub fn row() -> JobRow {
         report: "sent".to_owned(),
         notify: Some("tell me".into()),
         notice: "owed".to_owned(),
+        after: vec![After { job: 16, condition: Condition::Any }],
         ..JobRow::default()
     }
 }
@@ -54,6 +56,7 @@ fn our_listings_are_jobs_again_without_what_became_of_them() {
         assert_eq!(record.command, Command::Argv(row().argv), "argv is the command, not how it is shown");
         let mail = Some(MailWish { end: true, ..MailWish::default() });
         assert_eq!((record.queue.as_deref(), record.priority, &record.mail), (Some("night"), Some(3), &mail));
+        assert_eq!(record.after, Some(vec!["16:any".parse().expect("a job")]));
         assert_eq!(record.notify, Some("tell me".into()));
         assert_eq!((&record.tags, &record.hosts), (&names(&["a b"]), &names(&[])));
         assert_eq!((record.cpus, record.need.as_ref()), (Some(4), Some(&row().need)));

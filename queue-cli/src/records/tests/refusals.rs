@@ -31,6 +31,10 @@ fn a_wrong_field_is_refused_where_it_stands() {
         ),
         ("- command: x\n  mail: sometimes", "2:9: mail: \"sometimes\" is not one of none, end, start and failure."),
         ("- command: x\n  notify: ' '", "2:11: notify: this is empty."),
+        (
+            "- command: x\n  after: [17, soon]",
+            "2:15: after: a job such as 17, 17:any, 17:fail or 101-600 is expected, not \"soon\".",
+        ),
         ("- command: x\n  mail: none,end", "2:9: mail: none stands alone."),
         ("- command: x\n  mail_to: a@b", "2:12: mail_to says to whom and not when; say also mail: end."),
         (

@@ -81,6 +81,7 @@ impl Batch {
         let brief = self.store.ask(|reader| reader.brief(job)).map_err(|error| spool_failed(&error))?;
         let brief = brief.ok_or_else(|| failed(format!("there is no job {id}")))?;
         let mut answer = WhyAnswer { summary: String::new(), ..WhyAnswer::default() };
+        let not_yet = self.why_not_yet(brief.state(), &row.after);
         answer.summary = match brief.state() {
             State::Held { .. } => format!("it is held; \"queue release {id}\" lets it start"),
             State::Running(run) if row.detail.is_empty() => format!("it runs on {}", run.place.host),
@@ -91,6 +92,7 @@ impl Batch {
             State::Finished { .. } | State::Dead(_) | State::Cancelled => {
                 format!("it is {}: {}", row.state, row.detail)
             }
+            State::Pending { .. } if not_yet.is_some() => not_yet.clone().unwrap_or_default(),
             State::Pending { .. } if !row.detail.is_empty() => format!("it starts {}", row.detail),
             State::Pending { .. } => match (self.line.waits_for(id), self.line.has(id)) {
                 (Some(text), _) => format!("it waits: {text}"),
@@ -98,7 +100,9 @@ impl Batch {
                 (None, false) => "others of your jobs with the same queue and hosts are before it".to_owned(),
             },
         };
-        if let State::Pending { .. } = brief.state() {
+        if let State::Pending { .. } = brief.state()
+            && not_yet.is_none()
+        {
             let refusals = self.line.refusals(id);
             let wanted = &brief.hosts;
             let described = self.store.ask(|reader| reader.description(job)).map_err(|error| spool_failed(&error))?;

@@ -22,6 +22,7 @@ pub mod past;
 mod place;
 mod policy;
 mod reports;
+mod settled;
 mod store;
 mod submit;
 mod trees;
@@ -120,6 +121,8 @@ impl Batch {
         self.fill(daemon);
         let watching = daemon.clone();
         tokio::task::spawn_local(async move { watching.batch.watch(&watching).await });
+        let settling = daemon.clone();
+        tokio::task::spawn_local(async move { settling.batch.watch_settled(&settling).await });
         let sending = daemon.clone();
         tokio::task::spawn_local(async move { sending.batch.send_reports(&sending).await });
         let telling = daemon.clone();

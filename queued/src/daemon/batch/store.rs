@@ -8,8 +8,9 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use spool::home::{Event, Report};
-use spool::store::{Change, Outcome, Spool, SpoolError, SqliteReader, SqliteSpool};
+use spool::store::{Change, Outcome, Settled, Spool, SpoolError, SqliteReader, SqliteSpool};
 use spool::{SpoolId, hosted};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 /// A daemon's spool.
@@ -19,6 +20,8 @@ pub struct Store {
     questions: mpsc::Sender<Question>,
     reader: RefCell<SqliteReader>,
     has_failed: Arc<AtomicBool>,
+    /// What writes have done to jobs that waited for others; of each write a portion.
+    settled: RefCell<Option<UnboundedReceiver<Settled>>>,
 }
 
 struct Unit {
@@ -52,18 +55,33 @@ impl Store {
         let (questions, asked) = mpsc::channel::<Question>();
         let has_failed = Arc::new(AtomicBool::new(false));
         let failing = has_failed.clone();
-        std::thread::Builder::new().name("spool".into()).spawn(move || write_all(spool, &waiting, &failing))?;
+        let (telling, settled) = unbounded_channel();
+        std::thread::Builder::new()
+            .name("spool".into())
+            .spawn(move || write_all(spool, &waiting, &failing, &telling))?;
         std::thread::Builder::new().name("spool-reader".into()).spawn(move || {
             while let Ok(question) = asked.recv() {
                 question(&mut lists);
             }
         })?;
-        Ok(Self { id, units, questions, reader: RefCell::new(reader), has_failed })
+        Ok(Self {
+            id,
+            units,
+            questions,
+            reader: RefCell::new(reader),
+            has_failed,
+            settled: RefCell::new(Some(settled)),
+        })
     }
 
     /// Which spool it is.
     pub fn id(&self) -> SpoolId {
         self.id
+    }
+
+    /// Where it is told what writes have done to jobs that waited for others; for one who asks first.
+    pub fn settled(&self) -> Option<UnboundedReceiver<Settled>> {
+        self.settled.borrow_mut().take()
     }
 
     /// Whether a write has failed so that this daemon ends: what it was asked for is there or not.
@@ -140,7 +158,12 @@ pub async fn apart<T: Send + 'static>(
 }
 
 /// The writer's thread.
-fn write_all(mut spool: SqliteSpool, waiting: &mpsc::Receiver<Unit>, has_failed: &AtomicBool) {
+fn write_all(
+    mut spool: SqliteSpool,
+    waiting: &mpsc::Receiver<Unit>,
+    has_failed: &AtomicBool,
+    telling: &UnboundedSender<Settled>,
+) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         let mut size = group[0].changes.len();
@@ -161,6 +184,11 @@ fn write_all(mut spool: SqliteSpool, waiting: &mpsc::Receiver<Unit>, has_failed:
             group.push(unit);
         }
         write_group(&mut spool, group, has_failed);
+        let settled = spool.settled();
+        if settled.is_more || !settled.jobs.is_empty() {
+            // Whoever is not there any more reads it from the spool.
+            let _ = telling.send(settled);
+        }
     }
 }
 
@@ -186,6 +214,7 @@ fn is_urgent_unit(unit: &Unit) -> bool {
         | Change::Booted { .. }
         | Change::Update { .. }
         | Change::Delete(_)
+        | Change::Settle
         | Change::Lettered { .. } => false,
     };
     unit.is_awaited || !unit.changes.iter().all(is_lazy)

@@ -8,12 +8,22 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, params};
 
+use super::after::Settling;
 use super::status::Tally;
 use super::{Outcome, SpoolError, SqliteReader, failed, restored};
 use crate::store::{Ended, Unused};
 
 /// Forgets those of the jobs that are still as they were seen.
-pub fn forget(connection: &Connection, tally: &mut Tally, jobs: &[Ended]) -> Result<Outcome, SpoolError> {
+pub fn forget(
+    connection: &Connection,
+    tally: &mut Tally,
+    settling: &mut Settling,
+    jobs: &[Ended],
+) -> Result<Outcome, SpoolError> {
+    // How they ended is not known afterwards: who waits for one of them is told before.
+    while settling.is_open() {
+        settling.go_on(connection, tally, usize::MAX)?;
+    }
     let mut forgotten = Vec::new();
     for Ended { job, attempt, ended_us } in jobs {
         restored::keep_number(connection, *job)?;

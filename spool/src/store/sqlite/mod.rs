@@ -3,6 +3,7 @@
 //! Nobody in the process opens the file but SQLite: closing any other descriptor of it would drop the locks of
 //! the whole process.
 
+mod after;
 mod archive;
 mod backup;
 mod check;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
-use super::{Change, Outcome, Reader, Spool, SpoolError, Which};
+use super::{Change, Outcome, Reader, Settled, Spool, SpoolError, Which};
 use crate::SpoolId;
 
 pub use archive::{Archive, Rotation, find_archive};
@@ -42,6 +43,7 @@ pub struct SqliteSpool {
     tally: status::Tally,
     lately: expiry::Lately,
     sessions: past::Count,
+    settling: after::Settling,
     restored: Option<Restored>,
 }
 
@@ -72,7 +74,8 @@ impl SqliteSpool {
         let tally = status::Tally::stored(&connection)?;
         let lately = expiry::Lately::new();
         let sessions = past::Count::stored(&connection)?;
-        Ok(Self { connection, path: path.to_owned(), id, tally, lately, sessions, restored })
+        let settling = after::Settling::stored(&connection)?;
+        Ok(Self { connection, path: path.to_owned(), id, tally, lately, sessions, settling, restored })
     }
 
     /// One more reader of the same file.
@@ -95,7 +98,7 @@ impl Spool for SqliteSpool {
     }
 
     fn write(&mut self, units: &[Vec<Change>]) -> Result<Vec<Vec<Outcome>>, SpoolError> {
-        let (mut tally, mut sessions) = (self.tally.clone(), self.sessions);
+        let (mut tally, mut sessions, mut settling) = (self.tally.clone(), self.sessions, self.settling.clone());
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let mut outcomes = Vec::with_capacity(units.len());
         for unit in units {
@@ -105,33 +108,40 @@ impl Spool for SqliteSpool {
                 let outcome = if refused {
                     Outcome::Skipped
                 } else {
-                    apply(&transaction, &mut tally, &mut sessions, &mut self.lately, self.id, change)?
+                    let kept = (&mut tally, &mut sessions, &mut self.lately, &mut settling);
+                    apply(&transaction, kept, self.id, change)?
                 };
                 refused |= matches!(outcome, Outcome::Refused(_) | Outcome::Later);
                 results.push(outcome);
             }
             outcomes.push(results);
         }
+        settling.go_on(&transaction, &mut tally, after::AT_ONCE)?;
         if tally != self.tally {
             tally.store(&transaction)?;
         }
         transaction.commit().map_err(failed)?;
-        (self.tally, self.sessions) = (tally, sessions);
+        (self.tally, self.sessions, self.settling) = (tally, sessions, settling);
         Ok(outcomes)
+    }
+
+    fn settled(&mut self) -> Settled {
+        Settled { jobs: self.settling.take(), is_more: self.settling.is_open() }
     }
 }
 
+/// What the writer keeps besides the tables.
+type Kept<'a> = (&'a mut status::Tally, &'a mut past::Count, &'a mut expiry::Lately, &'a mut after::Settling);
+
 fn apply(
     connection: &Connection,
-    tally: &mut status::Tally,
-    sessions: &mut past::Count,
-    lately: &mut expiry::Lately,
+    (tally, sessions, lately, settling): Kept,
     own: SpoolId,
     change: &Change,
 ) -> Result<Outcome, SpoolError> {
     match change {
-        Change::Submit(submission) => submit::submit(connection, tally, lately, submission),
-        Change::Step(change) => step::step(connection, tally, change),
+        Change::Submit(submission) => submit::submit(connection, tally, lately, settling, submission),
+        Change::Step(change) => step::step(connection, tally, settling, change),
         Change::Host { home, job, attempt, user, at_ms, event } => {
             let place = hosted::Place { home, job: *job, attempt: *attempt, user, at_ms: *at_ms };
             hosted::host(connection, own, &place, event)
@@ -144,8 +154,10 @@ fn apply(
         }
         Change::Forget(jobs) => {
             lately.forgets();
-            expiry::forget(connection, tally, jobs)
+            expiry::forget(connection, tally, settling, jobs)
         }
+        // It is gone on with in every write.
+        Change::Settle => Ok(Outcome::Noted),
         Change::Look => Ok(lately.begin()),
         Change::Sweep(unused) => lately.sweep(connection, unused),
         Change::Rotation(rotation) => archive::note(connection, rotation.as_ref()).map(|()| Outcome::Noted),

@@ -8,6 +8,7 @@ use wire::history::{EndPlace, RowKind};
 use wire::needs::Needs;
 use wire::session::{End, Usage};
 
+use super::after::{self, NOT_YET};
 use super::{SpoolError, Which, failed, parsed, schema};
 use crate::JobId;
 use crate::home::{Death, NeverStarted, Output, State, WaitingFor};
@@ -96,7 +97,7 @@ fn select(
     let rows = statement.query_map(params_from_iter(values), |row| job_row(row, now_us)).map_err(failed)?;
     let mut jobs = Vec::new();
     for row in rows {
-        jobs.push(row.map_err(failed)??);
+        jobs.push(with_conditions(connection, row.map_err(failed)??)?);
     }
     Ok(jobs)
 }
@@ -141,7 +142,7 @@ pub fn one(connection: &Connection, id: JobId, now_us: i64) -> Result<Option<Job
         .prepare_cached(&format!("SELECT {columns} FROM jobs WHERE jobs.id = ?"))
         .and_then(|mut statement| statement.query_row([id.number() as i64], |row| job_row(row, now_us)).optional())
         .map_err(failed)?;
-    found.transpose()
+    found.transpose()?.map(|found| with_conditions(connection, found)).transpose()
 }
 
 /// What was used, in four columns from this one on.
@@ -151,7 +152,25 @@ pub fn usage(row: &Row, first: usize) -> rusqlite::Result<Option<Usage>> {
     Ok(Some(Usage { wall_us: wall as u64, user_us: column(1)?, system_us: column(2)?, max_rss_kib: column(3)? }))
 }
 
-fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError>> {
+/// A job, and whether it waits for something else than a time: with what that is. A file with older tables has no such
+/// jobs.
+fn with_conditions(connection: &Connection, (mut job, is_waiting): (JobRow, bool)) -> Result<JobRow, SpoolError> {
+    if !is_waiting {
+        return Ok(job);
+    }
+    job.after = after::of_job(connection, job.id)?;
+    if job.state == "pending" && !job.after.is_empty() {
+        let mut named = job.after.iter().take(MOST_NAMED).map(ToString::to_string).collect::<Vec<_>>();
+        if job.after.len() > MOST_NAMED {
+            named.push(format!("{} more", job.after.len() - MOST_NAMED));
+        }
+        job.detail = format!("after {}", named.join(", "));
+    }
+    Ok(job)
+}
+
+/// The columns, and whether the job waits for something else than a time.
+fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<(JobRow, bool), SpoolError>> {
     let (record, tags, hosts, argv): (String, String, String, String) =
         (row.get(1)?, row.get(6)?, row.get(7)?, row.get(11)?);
     let mail: Option<String> = row.get(28)?;
@@ -173,12 +192,13 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         Err(error) => return Ok(Err(error)),
     };
     let usage = usage(row, 19)?;
-    Ok(Ok(JobRow {
+    let not_before_us: i64 = row.get(30)?;
+    let job = JobRow {
         kind: RowKind::Job,
         id: row.get::<_, i64>(0)? as u64,
         home: String::new(),
         state: state.word().to_owned(),
-        detail: detail(&state, row.get(30)?, now_us),
+        detail: detail(&state, not_before_us, now_us),
         user: row.get(2)?,
         queue: row.get(3)?,
         priority: row.get(4)?,
@@ -209,7 +229,9 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<JobRow, SpoolError
         report: row.get(29)?,
         notify: row.get::<_, Option<Vec<u8>>>(31)?.map(ByteString),
         notice: row.get(32)?,
-    }))
+        after: Vec::new(),
+    };
+    Ok(Ok((job, not_before_us == NOT_YET)))
 }
 
 /// What there is to say about a state besides its word.
@@ -229,8 +251,9 @@ fn detail(state: &State, not_before_us: i64, now_us: i64) -> String {
         State::Dead(Death::NeverStarted(NeverStarted::NoHostCan(refusal))) => {
             format!("never started: {}", refusal.message)
         }
+        State::Dead(Death::NeverStarted(NeverStarted::AwaitedInVain(why))) => format!("never started: {why}"),
         State::Dead(Death::NeverStarted(NeverStarted::GivenUp)) => "never started: given up".to_owned(),
-        State::Pending { .. } if not_before_us > now_us => {
+        State::Pending { .. } if not_before_us > now_us && not_before_us < NOT_YET => {
             format!("again in {}", minutes((not_before_us - now_us) / 1_000_000 + 1))
         }
         State::Finished { end, output, .. } => finished(end, *output == Output::Lost),
@@ -258,5 +281,7 @@ fn minutes(seconds: i64) -> String {
     }
 }
 
+/// Jobs that one waits for, as far as a listing names them.
+const MOST_NAMED: usize = 3;
 /// Jobs in one page at most.
 const MOST: u32 = 1000;

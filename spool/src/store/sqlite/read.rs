@@ -87,7 +87,8 @@ impl Reader for SqliteReader {
 
     fn waiting(&self, lane: i64, most: u32, now_us: i64) -> Result<Vec<Brief>, SpoolError> {
         self.briefs(
-            "WHERE jobs.state = 'pending' AND jobs.lane = ? AND jobs.not_before_us <= ?
+            "WHERE jobs.state = 'pending' AND jobs.not_before_us < 9223372036854775807
+                 AND jobs.lane = ? AND jobs.not_before_us <= ?
              ORDER BY jobs.priority DESC, jobs.id LIMIT ?",
             [lane, now_us, i64::from(most)],
         )
@@ -103,7 +104,8 @@ impl Reader for SqliteReader {
 
     fn next_start(&self, lane: i64, now_us: i64) -> Result<Option<i64>, SpoolError> {
         let sql = "SELECT min(not_before_us) FROM jobs
-             WHERE state = 'pending' AND not_before_us > 0 AND lane = ? AND not_before_us > ?";
+             WHERE state = 'pending' AND not_before_us > 0 AND lane = ? AND not_before_us > ?
+                 AND not_before_us < 9223372036854775807";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         statement.query_row([lane, now_us], |row| row.get(0)).map_err(failed)
     }
@@ -116,10 +118,15 @@ impl Reader for SqliteReader {
     }
 
     fn waiting_in(&self, queue: &str, user: Option<&str>, most: u64) -> Result<u64, SpoolError> {
-        // By lane, as those who wait are indexed; and no further than anybody wants to know.
+        // By lane, as those who wait are indexed, whatever they wait for; and no further than anybody wants to know.
         let sql = "SELECT
                  (SELECT count(*) FROM (
-                     SELECT 1 FROM lanes JOIN jobs ON jobs.lane = lanes.id AND jobs.state = 'pending'
+                     SELECT 1 FROM lanes CROSS JOIN jobs ON jobs.lane = lanes.id AND jobs.state = 'pending'
+                         AND jobs.not_before_us < 9223372036854775807
+                     WHERE lanes.queue = ?1 AND (?2 IS NULL OR lanes.user = ?2) LIMIT ?3))
+               + (SELECT count(*) FROM (
+                     SELECT 1 FROM lanes CROSS JOIN jobs ON jobs.lane = lanes.id AND jobs.state = 'pending'
+                         AND jobs.not_before_us > 0 AND jobs.not_before_us = 9223372036854775807
                      WHERE lanes.queue = ?1 AND (?2 IS NULL OR lanes.user = ?2) LIMIT ?3))
                + (SELECT count(*) FROM (
                      SELECT 1 FROM jobs
@@ -139,9 +146,10 @@ impl Reader for SqliteReader {
     fn lanes(&self) -> Result<Vec<i64>, SpoolError> {
         // From lane to lane by the index: a million jobs that wait in one of them are not looked at.
         let sql = "WITH RECURSIVE next(lane) AS (
-                 SELECT min(lane) FROM jobs WHERE state = 'pending'
+                 SELECT min(lane) FROM jobs WHERE state = 'pending' AND not_before_us < 9223372036854775807
                  UNION ALL
-                 SELECT (SELECT min(lane) FROM jobs WHERE state = 'pending' AND lane > next.lane)
+                 SELECT (SELECT min(lane) FROM jobs
+                     WHERE state = 'pending' AND not_before_us < 9223372036854775807 AND lane > next.lane)
                      FROM next WHERE next.lane IS NOT NULL
              ) SELECT lane FROM next WHERE lane IS NOT NULL";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;

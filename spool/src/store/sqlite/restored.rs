@@ -9,6 +9,7 @@ use std::path::Path;
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::Connection;
 
+use super::after::Settling;
 use super::status::Tally;
 use super::{SpoolError, failed, schema, step};
 use crate::home::Event;
@@ -57,7 +58,7 @@ pub fn adopt(connection: &mut Connection) -> Result<Option<Restored>, SpoolError
             break;
         }
         for job in waiting {
-            step::step(&transaction, &mut tally, &StepChange::new(job, Event::Held, 0))?;
+            step::step(&transaction, &mut tally, &mut Settling::default(), &StepChange::new(job, Event::Held, 0))?;
             held += 1;
         }
     }

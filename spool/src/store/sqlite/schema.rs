@@ -22,7 +22,7 @@ const VERSION: i64 = 1 + STEPS.len() as i64;
 const STEPS: [&str; 2] = [SECOND, THIRD];
 
 /// What is done at the end of a job, and what became of that; which ends stand in one letter; sessions that have
-/// ended are remembered, and listed among the jobs in the order of their ends.
+/// ended are remembered, and listed among the jobs in the order of their ends; jobs wait for others.
 const SECOND: &str = "
 ALTER TABLE jobs ADD COLUMN notify BLOB;
 ALTER TABLE jobs ADD COLUMN notice TEXT NOT NULL DEFAULT '';
@@ -36,6 +36,13 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_end ON sessions (ended_us);
 CREATE INDEX jobs_by_end ON jobs (ended_us) WHERE ended_us IS NOT NULL;
 CREATE INDEX jobs_pending ON jobs (id) WHERE state = 'pending';
+CREATE TABLE after (
+    job INTEGER NOT NULL, on_job INTEGER NOT NULL, condition TEXT NOT NULL, PRIMARY KEY (job, on_job)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX after_by_on ON after (on_job, job);
+DROP INDEX jobs_by_lane;
+CREATE INDEX jobs_by_lane ON jobs (lane, priority DESC, id, not_before_us)
+    WHERE state = 'pending' AND not_before_us < 9223372036854775807;
 ";
 
 /// Jobs that need different things of their hosts wait in different lanes.
@@ -189,7 +196,9 @@ CREATE TABLE jobs (
     wall_us INTEGER, user_us INTEGER, system_us INTEGER, max_rss_kib INTEGER, left_over INTEGER NOT NULL,
     stdout BLOB, stderr BLOB, report TEXT NOT NULL, notify BLOB, notice TEXT NOT NULL DEFAULT ''
 ) STRICT;
-CREATE INDEX jobs_by_lane ON jobs (lane, priority DESC, id) WHERE state = 'pending';
+-- Of those that may start, or may at some time; what waits for other jobs has the largest number there is.
+CREATE INDEX jobs_by_lane ON jobs (lane, priority DESC, id, not_before_us)
+    WHERE state = 'pending' AND not_before_us < 9223372036854775807;
 CREATE INDEX jobs_later ON jobs (lane, not_before_us) WHERE state = 'pending' AND not_before_us > 0;
 CREATE INDEX jobs_unsettled ON jobs (id) WHERE state = 'running' OR state = 'dead';
 CREATE INDEX jobs_held ON jobs (id) WHERE state = 'held';
@@ -197,6 +206,12 @@ CREATE INDEX jobs_pending ON jobs (id) WHERE state = 'pending';
 CREATE INDEX jobs_owed ON jobs (id) WHERE report = 'owed';
 CREATE INDEX jobs_by_end ON jobs (ended_us) WHERE ended_us IS NOT NULL;
 CREATE INDEX jobs_noticed ON jobs (id) WHERE notice = 'owed';
+
+-- What jobs wait for before they may start: an end of another one. A row is gone when that has come.
+CREATE TABLE after (
+    job INTEGER NOT NULL, on_job INTEGER NOT NULL, condition TEXT NOT NULL, PRIMARY KEY (job, on_job)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX after_by_on ON after (on_job, job);
 
 -- Ends whose letter was written and is not known to be delivered: the same letter is sent again, whatever happens.
 CREATE TABLE letters (job INTEGER PRIMARY KEY, letter INTEGER NOT NULL, is_digest INTEGER NOT NULL) STRICT;

@@ -4,17 +4,26 @@ use rusqlite::{Connection, params};
 use wire::batch::Update;
 use wire::session::{End, Outcome as Ending};
 
+use super::after::{self, NOT_YET, Settling};
 use super::status::Tally;
 use super::{Outcome, SpoolError, failed, job, json, restored};
 use crate::home::{Event, Report, State, Step};
 use crate::store::{LetterName, StepChange};
 use crate::{Attempt, JobId};
 
-pub fn step(connection: &Connection, tally: &mut Tally, change: &StepChange) -> Result<Outcome, SpoolError> {
+pub fn step(
+    connection: &Connection,
+    tally: &mut Tally,
+    settling: &mut Settling,
+    change: &StepChange,
+) -> Result<Outcome, SpoolError> {
     let Some(mut stored) = job::stored(connection, change.job)? else {
         return Ok(Outcome::Refused(format!("there is no job {}", change.job)));
     };
     let before = stored.brief.record.state().clone();
+    if let Some(why) = in_the_way(connection, &stored, &change.event)? {
+        return Ok(Outcome::Refused(why));
+    }
     match stored.brief.record.step(&change.event) {
         Err(not_allowed) => return Ok(Outcome::Refused(not_allowed.to_string())),
         Ok(Step::Later) => return Ok(Outcome::Later),
@@ -50,21 +59,52 @@ pub fn step(connection: &Connection, tally: &mut Tally, change: &StepChange) -> 
             retry(&mut stored, at)?;
         }
     }
-    let after = stored.brief.state().word();
+    let mut has_ended = false;
     if entered {
-        tally.leaves(before.word());
-        tally.enters(after);
-        if matches!(after, "finished" | "dead" | "cancelled") {
-            stored.ended_us = stored.ended_us.or(Some(at));
-            let owed = |wanted| if wanted { "owed" } else { "not wanted" }.to_owned();
-            stored.report = owed(stored.brief.wants_report());
-            if stored.brief.notify {
-                stored.notice = owed(stored.brief.wants_notice());
-            }
-        }
+        note_change(tally, before.word(), &stored);
+        has_ended = enter_end(&mut stored, at);
     }
     stored.write(connection)?;
+    if has_ended {
+        after::forget(connection, change.job)?;
+        settling.ended(connection, change.job, at)?;
+    }
     Ok(Outcome::Job { brief: Box::new(stored.brief), changed: true })
+}
+
+/// Why an event that the table of states allows is not for this job now.
+fn in_the_way(connection: &Connection, stored: &job::Stored, event: &Event) -> Result<Option<String>, SpoolError> {
+    let id = stored.brief.id();
+    Ok(match event {
+        Event::Placed(_) if stored.brief.not_before_us == NOT_YET => {
+            Some(format!("job {id} waits for others, and is not to be started yet"))
+        }
+        // Those who waited for its end have not all been told yet.
+        Event::Resubmitted if stored.ended_us.is_some() && after::is_awaited(connection, id)? => Some(format!(
+            "job {id} has just ended, and what follows from that is not settled yet; try again in a moment"
+        )),
+        _ => None,
+    })
+}
+
+/// Counts a job that is in another state than before.
+pub fn note_change(tally: &mut Tally, before: &str, stored: &job::Stored) {
+    tally.leaves(before);
+    tally.enters(stored.brief.state().word());
+}
+
+/// What is noted when a job enters a state, if it has ended: what is owed for it. Says whether it has.
+pub fn enter_end(stored: &mut job::Stored, at_us: i64) -> bool {
+    if !matches!(stored.brief.state(), State::Finished { .. } | State::Dead(_) | State::Cancelled) {
+        return false;
+    }
+    stored.ended_us = stored.ended_us.or(Some(at_us));
+    let owed = |wanted| if wanted { "owed" } else { "not wanted" }.to_owned();
+    stored.report = owed(stored.brief.wants_report());
+    if stored.brief.notify {
+        stored.notice = owed(stored.brief.wants_notice());
+    }
+    true
 }
 
 /// A failure with retries left: the job waits again, as if its owner had resubmitted it.
@@ -109,6 +149,12 @@ pub fn update(connection: &Connection, id: JobId, updates: &[Update]) -> Result<
                 return Ok(Outcome::Refused(message));
             }
             Update::Mail(mail) => stored.brief.mail.clone_from(mail),
+            Update::AfterNothing => {
+                after::forget(connection, id)?;
+                if stored.brief.not_before_us == NOT_YET {
+                    stored.brief.not_before_us = 0;
+                }
+            }
         }
     }
     stored.write(connection)?;
@@ -126,6 +172,10 @@ pub fn delete(connection: &Connection, tally: &mut Tally, id: JobId) -> Result<O
     if stored.report == "owed" {
         return Ok(Outcome::Refused(format!("the report of job {id} is not delivered yet; try again in a moment")));
     }
+    if let Some(why) = awaited(connection, id)? {
+        return Ok(Outcome::Refused(why));
+    }
+    after::forget(connection, id)?;
     tally.leaves(state.word());
     restored::keep_number(connection, id)?;
     connection
@@ -134,6 +184,21 @@ pub fn delete(connection: &Connection, tally: &mut Tally, id: JobId) -> Result<O
         .map_err(failed)?;
     let attempts = stored.brief.record.last().map_or(0, Attempt::number);
     Ok(Outcome::Deleted { attempts })
+}
+
+/// Why a job is not forgotten that others wait for.
+fn awaited(connection: &Connection, id: JobId) -> Result<Option<String>, SpoolError> {
+    let waiting = after::waiting_for(connection, id, MOST_NAMED + 1)?;
+    let Some(first) = waiting.first() else { return Ok(None) };
+    let (who, drop) = match waiting.len() {
+        1 => (format!("job {first} waits"), format!("\"queue update {first} after=\" has it wait no more")),
+        _ => {
+            let named = waiting.iter().take(MOST_NAMED).map(u64::to_string).collect::<Vec<_>>().join(", ");
+            let more = if waiting.len() > MOST_NAMED { " and more" } else { "" };
+            (format!("jobs {named}{more} wait"), "\"queue update ID after=\" has one wait no more".to_owned())
+        }
+    };
+    Ok(Some(format!("{who} for the end of job {id}; {drop}")))
 }
 
 pub fn lettered(connection: &Connection, letter: LetterName, jobs: &[JobId]) -> Result<Outcome, SpoolError> {
@@ -167,5 +232,7 @@ pub fn noticed(connection: &Connection, id: JobId, ended_us: i64, outcome: &str)
     Ok(Outcome::Noted)
 }
 
+/// Jobs that wait for one, as far as they are named.
+const MOST_NAMED: usize = 10;
 /// The longest pause before a retry.
 const LONGEST_BACKOFF_S: i64 = 3600;

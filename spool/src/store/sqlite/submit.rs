@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use wire::batch::{Batch, Update};
 use wire::job::{Job, command_line};
 
+use super::after::{self, NOT_YET, Settling};
 use super::expiry::Lately;
 use super::status::Tally;
 use super::{Outcome, SpoolError, failed, json, parsed, step};
@@ -18,6 +19,7 @@ pub fn submit(
     connection: &Connection,
     tally: &mut Tally,
     lately: &mut Lately,
+    settling: &mut Settling,
     submission: &Submission,
 ) -> Result<Outcome, SpoolError> {
     let known: Option<String> = connection
@@ -28,6 +30,9 @@ pub fn submit(
         .map_err(failed)?;
     if let Some(ids) = known {
         return Ok(Outcome::Submitted { ids: parsed(&ids)?, lanes: Vec::new(), known: true });
+    }
+    if let Some(why) = after::refusal(connection, submission)? {
+        return Ok(Outcome::Refused(why));
     }
     let number = insert_submission(connection, submission)?;
     let commons = submission.commons.iter().map(|job| common(connection, job)).collect::<Result<Vec<_>, _>>()?;
@@ -56,6 +61,7 @@ pub fn submit(
             }
             None => {
                 insert_job(connection, submission, number, index, *common_id, lane, common, job, next)?;
+                after::insert(connection, settling, next, &job.wishes.after, submission.at_us)?;
                 tally.enters(if job.wishes.held { "held" } else { "pending" });
                 next += 1;
                 next - 1
@@ -170,7 +176,7 @@ fn insert_job(
             "INSERT INTO jobs (id, state, record, user, queue, lane, priority, name, tags, mail, command, argv,
                  directory, common, submission, number, restartable, retries, retries_submitted, backoff_s, not_before_us, attempt,
                  submitted_us, left_over, report, notify)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, '', ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, '', ?)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -194,6 +200,7 @@ fn insert_job(
                 batch.retries,
                 batch.retries,
                 batch.backoff_s,
+                if job.wishes.after.is_empty() { 0 } else { NOT_YET },
                 submission.at_us,
                 batch.notify.as_ref().map(|notify| &notify.0),
             ])
