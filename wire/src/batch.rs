@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ByteString;
 use crate::after::After;
 use crate::api::JobName;
+use crate::array::{Array, Element};
 use crate::history::{EndPlace, RowKind};
 use crate::identity::Certificate;
 use crate::job::{Job, TimeLimit};
@@ -29,7 +30,7 @@ pub struct Batch {
     /// The data directory it gets a copy of, as a tar archive.
     pub data: Option<Content>,
     /// A file on the host that runs it, opened as its user: `%j` the id, `%h` the host, `%a` the
-    /// attempt, `%%` a percent sign. Not absolute: from the job's directory. None: kept in the spool.
+    /// attempt, `%i` the index of an element of an array, `%%` a percent sign. Not absolute: from the job's directory. None: kept in the spool.
     pub stdout: Option<ByteString>,
     /// The same for standard error; the same file as `stdout` means both in their order.
     pub stderr: Option<ByteString>,
@@ -41,6 +42,9 @@ pub struct Batch {
     /// row is posted to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify: Option<ByteString>,
+    /// It is many jobs, and these are their indexes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub array: Option<Array>,
 }
 
 /// Bytes that were put into the spool before the submission, named by what is in them.
@@ -110,7 +114,8 @@ pub struct MailWish {
     pub to: Option<String>,
 }
 
-/// First line of `POST /v1/jobs`, whose body is NDJSON; a line of [`SubmitLine`] for each job follows.
+/// First line of `POST /v1/jobs`, whose body is NDJSON; a line of [`SubmitLine`] for each job follows. A line of an
+/// array is alone, and stands for all of its elements.
 ///
 /// Job number `i` of the submission (from 0) is `commons[line.common]` with the line's `argv`, and with
 /// `<submit_key>/<i>` as its submit key.
@@ -180,6 +185,9 @@ pub struct ListRequest {
     /// Out of this archive or copy of a spool on the caller's host, by its absolute path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<ByteString>,
+    /// Of the elements of an array one row for each state, where the query is about nothing but states.
+    #[serde(skip_serializing_if = "is_default")]
+    pub arrays_as_one: bool,
     /// In the order of their ends instead, with the sessions that have ended among them: those behind this
     /// place. `after` says nothing then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -278,6 +286,8 @@ pub struct JobRow {
     pub notice: String,
     /// The ends of others that it still waits for.
     pub after: Vec<After>,
+    /// Which element of an array it is.
+    pub array: Option<Element>,
 }
 
 /// What a job may use.

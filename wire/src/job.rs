@@ -237,6 +237,12 @@ impl FieldHash {
             self.bytes(b"notify");
             self.bytes(&notify.0);
         }
+        if let Some(array) = &batch.array {
+            self.bytes(b"array");
+            for number in [array.first, array.last, array.step, array.at_most.unwrap_or(0)] {
+                self.number(number);
+            }
+        }
     }
 
     fn finish(self) -> [u8; 32] {
@@ -294,7 +300,7 @@ mod tests {
         let content = || Some(Content { sha256: "0".into(), bytes: 1 });
         let time = |warn, grace_s| Some(TimeLimit { seconds: 60, warn, grace_s });
         let warn = |signal: &str, before_s| Some(Warn { signal: signal.into(), before_s });
-        let changes: [&dyn Fn(&mut Job); 36] = [
+        let changes: [&dyn Fn(&mut Job); 38] = [
             &|job: &mut Job| job.argv = vec!["printf%s".into()],
             &|job: &mut Job| job.environment.push("A=".into()),
             &|job: &mut Job| job.directory = "/".into(),
@@ -333,6 +339,8 @@ mod tests {
             },
             &|job: &mut Job| batch(job, |batch| batch.rq_variables = true),
             &|job: &mut Job| batch(job, |batch| batch.notify = Some("true".into())),
+            &|job: &mut Job| batch(job, |batch| batch.array = "1-9".parse().ok()),
+            &|job: &mut Job| batch(job, |batch| batch.array = "1-9%2".parse().ok()),
         ];
         let mut seen = std::collections::BTreeSet::from([job().digest()]);
         for change in changes {

@@ -7,6 +7,7 @@
 
 pub mod after;
 pub mod api;
+pub mod array;
 pub mod attempts;
 pub mod batch;
 pub mod byte_string;

@@ -8,6 +8,7 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use wire::after::Written;
 use wire::api::JobName;
+use wire::array::Array;
 use wire::batch::{Change, MailWish, OutputStream, Update};
 
 use super::keeping::{archive, archive_of};
@@ -46,6 +47,8 @@ pub struct BatchOptions {
     pub stderr: Option<OsString>,
     /// `--mail`.
     pub mail: Option<MailWish>,
+    /// `--array`.
+    pub array: Option<Array>,
     /// `--after`, each.
     pub after: Vec<Written>,
     /// `--notify`.
@@ -121,6 +124,8 @@ pub enum JobCommand {
         meant: Meant,
         /// How.
         shown: Shown,
+        /// `--all`: each element of an array.
+        all: bool,
     },
     /// `queue history`.
     History {
@@ -154,6 +159,8 @@ pub enum JobCommand {
     Wait {
         /// Which.
         meant: Meant,
+        /// `--tag`: a query for others.
+        tagged: Option<String>,
         /// How the ends are shown; a table is nothing at all.
         shown: Shown,
     },
@@ -193,12 +200,13 @@ pub fn options() -> Vec<Arg> {
         value("backoff").value_name("TIME").help("Before the first of these; doubled each time (10s)"),
         file("stdin").value_name("FILE").allow_hyphen_values(true).help("Its input: a file, - or that of @JOB"),
         file("data").value_name("PATH").help("It gets a copy of this directory or file"),
-        file("output").value_name("FILE").help("On its host: %j id, %h host, %a attempt"),
+        file("output").value_name("FILE").help("On its host: %j id, %h host, %a attempt, %i array index"),
         file("error").value_name("FILE").help("The same for standard error"),
         value("mail").value_name("WHEN").help("end, failure, start, none; and an address"),
         file("notify")
             .value_name("COMMAND")
             .help("Run this at home when it has ended; an http(s) address gets its row"),
+        value("array").value_name("RANGE").help("A job for each index: 1-1000, 0-99:3, 1-1000%50 at a time"),
         value("after")
             .value_name("JOB")
             .action(ArgAction::Append)
@@ -216,7 +224,7 @@ pub fn given(matches: &ArgMatches) -> Option<&'static str> {
     NAMES.into_iter().find(|name| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine))
 }
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "priority",
     "tag",
     "hold",
@@ -229,6 +237,7 @@ const NAMES: [&str; 16] = [
     "error",
     "mail",
     "notify",
+    "array",
     "after",
     "unique",
     "rq-variables",
@@ -264,6 +273,7 @@ pub fn read_options(matches: &ArgMatches) -> Result<BatchOptions, Failure> {
         stdout: file("output"),
         stderr: file("error"),
         mail: text("mail").map(mail).transpose()?,
+        array: text("array").map(array).transpose()?,
         after: matches
             .get_many::<String>("after")
             .unwrap_or_default()
@@ -275,6 +285,11 @@ pub fn read_options(matches: &ArgMatches) -> Result<BatchOptions, Failure> {
         wait: false,
         style: if matches.get_flag("parsable") { Style::Parsable } else { Style::Table },
     })
+}
+
+/// `1-1000:2%50`.
+fn array(text: &str) -> Result<Array, Failure> {
+    text.parse().map_err(|why| Failure::usage(format!("--array: {why}")))
 }
 
 /// `17`, `17:any`, `101-600:fail`.
@@ -367,7 +382,7 @@ pub fn commands() -> Vec<Command> {
     let listing =
         |name: &'static str, about: &'static str| plain(Command::new(name).about(about).args(shown()).arg(jobs()));
     vec![
-        listing("list", "Show jobs").arg(archive()),
+        listing("list", "Show jobs").arg(archive()).arg(flag("all").help("Each element of an array by itself")),
         listing("query", "Show the jobs for which something is true: state=finished exit!=0 tag=night").arg(archive()),
         listing("history", "Show jobs and sessions that have ended").arg(archive()),
         listing("show", "Show everything about a job").arg(archive()),
@@ -420,7 +435,11 @@ pub fn commands() -> Vec<Command> {
 /// Reads a command about jobs.
 pub fn read_command(name: &str, matches: &ArgMatches) -> Result<Option<JobCommand>, Failure> {
     let command = match name {
-        "list" | "query" => JobCommand::List { meant: meant(matches, "")?, shown: shown(matches) },
+        "list" | "query" => {
+            // A query names what it means, an element too.
+            let all = name == "query" || matches.get_flag("all");
+            JobCommand::List { meant: meant(matches, "")?, shown: shown(matches), all }
+        }
         "history" => JobCommand::History { meant: meant(matches, "ended")?, shown: shown(matches) },
         "show" => JobCommand::Show { meant: named(matches, name)?, shown: shown(matches) },
         "status" => JobCommand::Status { shown: shown(matches), exits: matches.get_one::<String>("exit").cloned() },
@@ -431,7 +450,7 @@ pub fn read_command(name: &str, matches: &ArgMatches) -> Result<Option<JobComman
             }
             JobCommand::Why { meant, shown: shown(matches) }
         }
-        "wait" => JobCommand::Wait { meant: tagged(matches, named(matches, name)?)?, shown: shown(matches) },
+        "wait" => JobCommand::Wait { meant: named(matches, name)?, tagged: tagged(matches)?, shown: shown(matches) },
         "logs" => {
             let stream =
                 [("stderr", OutputStream::Stderr), ("stdout", OutputStream::Stdout), ("stdin", OutputStream::Stdin)];
@@ -575,25 +594,26 @@ fn meant(matches: &ArgMatches, besides: &str) -> Result<Meant, Failure> {
     Ok(Meant { archive: archive_of(matches), ..of_words(words, besides)? })
 }
 
-/// Those with one of these labels too.
-fn tagged(matches: &ArgMatches, mut meant: Meant) -> Result<Meant, Failure> {
+/// `--tag`, each: a query for those with one of these labels.
+fn tagged(matches: &ArgMatches) -> Result<Option<String>, Failure> {
     let tags = matches.get_many::<String>("tag").unwrap_or_default();
     let terms = tags.map(|tag| match tag.as_str() {
         "" => Err(Failure::usage("queue wait: --tag: a tag is expected")),
         tag => Ok(format!("tag=\"{}\"", tag.replace('"', "\"\""))),
     });
     let terms = terms.collect::<Result<Vec<_>, _>>()?;
-    if terms.is_empty() {
-        return Ok(meant);
-    }
-    let said = meant.query.take().map(|query| format!("({query})"));
-    meant.query = Some(said.into_iter().chain(terms).collect::<Vec<_>>().join(" or "));
-    Ok(meant)
+    Ok((!terms.is_empty()).then(|| terms.join(" or ")))
 }
 
 /// Only names of jobs.
 fn named(matches: &ArgMatches, command: &str) -> Result<Meant, Failure> {
-    let meant = meant(matches, "")?;
+    let mut meant = meant(matches, "")?;
+    if matches!(command, "why" | "logs")
+        && let Some(ids) = meant.query.as_deref().and_then(ranges)
+    {
+        meant.query = None;
+        meant.jobs.extend(ids.map(|id| JobName { id, home: None }));
+    }
     match &meant.query {
         Some(query) if command != "wait" && command != "show" => {
             Err(Failure::usage(format!("queue {command}: ids such as 17 are expected, not \"{query}\"")))
@@ -601,6 +621,20 @@ fn named(matches: &ArgMatches, command: &str) -> Result<Meant, Failure> {
         _ => Ok(meant),
     }
 }
+
+/// The ids of `101-600`, or of several such; none where something else stands there too, or where they are too many.
+fn ranges(text: &str) -> Option<impl Iterator<Item = u64> + use<>> {
+    let range = |word: &str| {
+        let (first, last) = word.split_once('-')?;
+        let (first, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
+        (last.checked_sub(first)? < MOST_SPREAD).then_some(first..=last)
+    };
+    let ranges = text.split_whitespace().map(range).collect::<Option<Vec<_>>>()?;
+    Some(ranges.into_iter().flatten())
+}
+
+/// Jobs of a range that are asked for one by one.
+const MOST_SPREAD: u64 = 10_000;
 
 /// Ids stand for themselves; everything else is one query.
 fn of_words(words: Vec<String>, besides: &str) -> Result<Meant, Failure> {

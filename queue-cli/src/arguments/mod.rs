@@ -450,6 +450,8 @@ mod tests {
             ("queue -r --priority much -- x", "a number, or high, normal or low"),
             ("queue -r --backoff soon -- x", "a time such as 10s"),
             ("queue -r --notify= -- x", "a command or an address"),
+            ("queue -r --array 9-1 -- x", "9-1 goes backwards"),
+            ("queue -r --array 1-1000000000 -- x", "are more than 1000000 elements"),
             ("queue -r --after soon -- x", "a job such as 17, 17:any, 17:fail or 101-600 is expected"),
             ("queue update 17 after=18", "has a job wait for no other"),
             ("queue wait --tag=", "a tag is expected"),

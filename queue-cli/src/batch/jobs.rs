@@ -26,13 +26,15 @@ use crate::records;
 pub fn run(command: &JobCommand) -> Result<Ending, Failure> {
     let daemon = Daemon::of_user();
     match command {
-        JobCommand::List { meant, shown } => list(&daemon, meant, shown),
+        JobCommand::List { meant, shown, all } => {
+            list(&daemon, meant, shown, if *all { Arrays::Open } else { Arrays::Closed })
+        }
         JobCommand::History { meant, shown } if meant.jobs.is_empty() && !meant.input => history(&daemon, meant, shown),
-        JobCommand::History { meant, shown } => list(&daemon, meant, shown),
+        JobCommand::History { meant, shown } => list(&daemon, meant, shown, Arrays::Open),
         JobCommand::Show { meant, shown } => show_all(&daemon, meant, shown),
         JobCommand::Status { shown, exits } => count(&daemon, shown, exits.as_deref()),
         JobCommand::Why { meant, shown } => explain(&daemon, meant, shown),
-        JobCommand::Wait { meant, shown } => wait(&daemon, meant, shown),
+        JobCommand::Wait { meant, tagged, shown } => wait(&daemon, meant, tagged.as_deref(), shown),
         JobCommand::Logs { meant, stream, attempt, follow } => {
             logs(&daemon, &select(meant)?.jobs, *stream, *attempt, *follow)
         }
@@ -110,7 +112,16 @@ fn each(
     meant: &Meant,
     see: impl FnMut(&JobRow) -> Result<Flow, Failure>,
 ) -> Result<Vec<(JobName, String)>, Failure> {
-    pages(daemon, meant, None, see)
+    pages(daemon, meant, None, Arrays::Open, see)
+}
+
+/// How the elements of an array are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrays {
+    /// Each by itself.
+    Open,
+    /// Those in one state as one.
+    Closed,
 }
 
 /// The same; from a place on in the order of the ends, if one is said.
@@ -118,13 +129,15 @@ fn pages(
     daemon: &Daemon,
     meant: &Meant,
     by_end: Option<EndPlace>,
+    arrays: Arrays,
     mut see: impl FnMut(&JobRow) -> Result<Flow, Failure>,
 ) -> Result<Vec<(JobName, String)>, Failure> {
     let select = select(meant)?;
     let archive = meant.archive.as_deref().map(std::path::absolute).transpose();
     let archive = archive.map_err(|error| Failure::own(format!("cannot find the archive: {}", words(&error))))?;
     let archive = archive.map(|archive| archive.into_os_string().into());
-    let mut request = ListRequest { select, after: 0, most: FIRST_PAGE, archive, by_end };
+    let arrays_as_one = arrays == Arrays::Closed;
+    let mut request = ListRequest { select, after: 0, most: FIRST_PAGE, archive, arrays_as_one, by_end };
     loop {
         let page: ListAnswer = ask(daemon, "/v1/jobs/list", &request)?;
         for row in &page.jobs {
@@ -156,9 +169,11 @@ fn flow(written: std::io::Result<()>) -> Result<Flow, Failure> {
     }
 }
 
-fn list(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Failure> {
+fn list(daemon: &Daemon, meant: &Meant, shown: &Shown, arrays: Arrays) -> Result<Ending, Failure> {
     let mut writer = JobWriter::new(stdout(), look(daemon, shown), Zoned::now())?;
-    let missing = each(daemon, meant, |row| flow(writer.row(row)))?;
+    // Programs get each.
+    let arrays = if shown.style == Style::Table { arrays } else { Arrays::Open };
+    let missing = pages(daemon, meant, None, arrays, |row| flow(writer.row(row)))?;
     flow(writer.finish())?;
     if shown.style == Style::Table && stdout().is_terminal() && stderr().is_terminal() {
         let what = match mail::unread(daemon) {
@@ -176,7 +191,7 @@ fn list(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Failure
 /// What has ended, jobs and sessions, the newest end last.
 fn history(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Failure> {
     let mut writer = JobWriter::new(stdout(), look(daemon, shown), Zoned::now())?;
-    pages(daemon, meant, Some(EndPlace::default()), |row| flow(writer.row(row)))?;
+    pages(daemon, meant, Some(EndPlace::default()), Arrays::Open, |row| flow(writer.row(row)))?;
     flow(writer.finish())?;
     Ok(Ending::Code(0))
 }
@@ -194,7 +209,7 @@ fn show_all(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Fai
         return Err(Failure::usage("queue show: which jobs? Say ids such as 17, a query, or all"));
     }
     if shown.style != Style::Table {
-        return list(daemon, meant, shown);
+        return list(daemon, meant, shown, Arrays::Open);
     }
     let (look, now) = (look(daemon, shown), Zoned::now());
     let mut out = BufWriter::new(stdout());
@@ -223,24 +238,32 @@ fn explain(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Fail
     Ok(Ending::Code(0))
 }
 
-fn wait(daemon: &Daemon, meant: &Meant, shown: &Shown) -> Result<Ending, Failure> {
-    let mut jobs = select(&Meant { query: None, ..meant.clone() })?.jobs;
-    let mut code = if jobs.len() == 1 { Code::Own } else { Code::AnyFailed };
+fn wait(daemon: &Daemon, meant: &Meant, tagged: Option<&str>, shown: &Shown) -> Result<Ending, Failure> {
+    let is_chosen = meant.query.is_some() || meant.all || tagged.is_some();
+    let mut jobs = Vec::new();
     if meant.query.is_some() || meant.all {
-        // How many there are is chance: one is several too.
-        code = Code::AnyFailed;
-        let asked = Meant { query: meant.query.clone(), all: meant.all, ..Meant::default() };
-        let named = jobs.iter().filter(|job| job.home.as_deref().is_none_or(|home| names(home, &daemon.host())));
-        let named = named.map(|job| job.id).collect::<HashSet<_>>();
-        each(daemon, &asked, |row| {
+        each(daemon, meant, |row| {
+            jobs.push(JobName { id: row.id, home: Some(row.home.clone()) });
+            Ok(Flow::More)
+        })?;
+    } else {
+        jobs = select(meant)?.jobs;
+    }
+    if let Some(tagged) = tagged {
+        let own = daemon.host();
+        let is_here = |job: &&JobName| job.home.as_deref().is_none_or(|home| names(home, &own));
+        let named = jobs.iter().filter(is_here).map(|job| job.id).collect::<HashSet<_>>();
+        each(daemon, &Meant { query: Some(tagged.to_owned()), ..Meant::default() }, |row| {
             if !named.contains(&row.id) {
                 jobs.push(JobName { id: row.id, home: Some(row.home.clone()) });
             }
             Ok(Flow::More)
         })?;
     }
+    // How many a query has is chance: one is several too.
+    let code = if jobs.len() == 1 && !is_chosen { Code::Own } else { Code::AnyFailed };
     if jobs.is_empty() {
-        if meant.query.is_some() || meant.input || meant.all {
+        if is_chosen || meant.input {
             return Ok(Ending::Code(0));
         }
         return Err(Failure::usage("queue wait: which jobs? Say ids such as 17, --tag TAG, or a query"));
@@ -273,7 +296,9 @@ pub fn wait_for(
     let mut code = 0;
     let mut broken = 0;
     while !jobs.is_empty() {
-        let body = serde_json::to_vec(&WaitRequest { jobs: jobs.clone() })
+        // All are waited for, so that it may be one portion after the other.
+        let some = jobs[..jobs.len().min(MOST_WAITED)].to_vec();
+        let body = serde_json::to_vec(&WaitRequest { jobs: some })
             .map_err(|error| Failure::own(format!("cannot write the request: {error}")))?;
         let followed = daemon.try_ask("POST", "/v1/jobs/wait", &body)?.and_then(|mut exchange| {
             let status = exchange.status(Instant::now() + PATIENCE)?;
@@ -442,3 +467,5 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
 const MOST_BROKEN: u32 = 50;
+/// Jobs that one request waits for.
+const MOST_WAITED: usize = 100_000;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wire::ByteString;
 use wire::api::JobName;
+use wire::array::Array;
 use wire::batch::{Batch, Content, SubmitHeader, SubmitLine, Submitted, Wishes};
 use wire::identity::{SecretKey, Warrant};
 use wire::job::Job;
@@ -40,10 +41,11 @@ pub fn run(submit: &Submit) -> Result<Ending, Failure> {
     }
     let mut maker = Maker::new(&daemon, submit)?;
     let jobs = records.into_iter().map(|record| maker.line(record)).collect::<Result<Vec<_>, _>>()?;
-    let total = jobs.len();
+    let sizes = jobs.iter().map(|line| elements(&maker.commons, line)).collect::<Vec<_>>();
+    let total = sizes.iter().sum::<u64>() as usize;
     let bar = bar(total);
     let mut ids = Vec::new();
-    for some in jobs.chunks(MOST_AT_ONCE) {
+    for some in portions(&jobs, &maker.commons) {
         let submitted = match send(&daemon, &maker.commons, some) {
             Ok(submitted) => submitted,
             Err(failure) if ids.is_empty() => return Err(failure),
@@ -55,7 +57,7 @@ pub fn run(submit: &Submit) -> Result<Ending, Failure> {
                 return Err(Failure { message, ..failure });
             }
         };
-        bar.inc(some.len() as u64);
+        bar.inc(some.iter().map(|line| elements(&maker.commons, line)).sum());
         ids.extend(submitted.ids);
     }
     bar.finish_and_clear();
@@ -67,6 +69,22 @@ pub fn run(submit: &Submit) -> Result<Ending, Failure> {
         return jobs::wait_for(&daemon, names, code, |_| Ok(()));
     }
     Ok(Ending::Code(0))
+}
+
+/// How many jobs a line stands for.
+fn elements(commons: &[Job], line: &SubmitLine) -> u64 {
+    array_of(commons, line).and_then(|array| array.count()).unwrap_or(1)
+}
+
+fn array_of(commons: &[Job], line: &SubmitLine) -> Option<Array> {
+    commons.get(line.common)?.batch.as_ref()?.array
+}
+
+/// What is submitted at once: an array by itself, and others up to a number.
+fn portions<'a>(lines: &'a [SubmitLine], commons: &[Job]) -> Vec<&'a [SubmitLine]> {
+    let is_array = |line: &SubmitLine| array_of(commons, line).is_some();
+    let alike = lines.chunk_by(|one, other| !is_array(one) && !is_array(other));
+    alike.flat_map(|some| some.chunks(MOST_AT_ONCE)).collect()
 }
 
 fn bar(total: usize) -> ProgressBar {
@@ -82,7 +100,13 @@ fn bar(total: usize) -> ProgressBar {
 /// The result: ids for programs, a sentence for people where there are many.
 fn say(ids: &[(u64, u64)], total: usize, is_one: bool, options: &BatchOptions, queue: &str) -> Result<(), Failure> {
     let mut out = std::io::BufWriter::new(stdout());
-    let said = if is_one || options.style == Style::Parsable || !stdout().is_terminal() {
+    let said = if is_one && options.array.is_some() && options.style != Style::Parsable {
+        // As every command takes it.
+        ids.iter().try_for_each(|(first, count)| match count {
+            1 => writeln!(out, "{first}"),
+            _ => writeln!(out, "{first}-{}", first + count - 1),
+        })
+    } else if is_one || options.style == Style::Parsable || !stdout().is_terminal() {
         ids.iter().flat_map(|(first, count)| *first..first + count).try_for_each(|id| writeln!(out, "{id}"))
     } else {
         let ranges = ids.iter().take(SHOWN_RANGES).map(|(first, count)| match count {
@@ -101,6 +125,11 @@ fn say(ids: &[(u64, u64)], total: usize, is_one: bool, options: &BatchOptions, q
 }
 
 fn read(submit: &Submit) -> Result<Vec<Record>, Failure> {
+    if submit.options.array.is_some() && !matches!(submit.source, Source::Command(_)) {
+        return Err(Failure::usage(
+            "--array is about one command: queue submit --array 1-9 -- COMMAND; in a file each job says \"array\" itself",
+        ));
+    }
     let (name, bytes) = match &submit.source {
         Source::Command(command) => {
             let command = submit.run.environment.command(command);
@@ -162,6 +191,11 @@ impl<'a> Maker<'a> {
             unique: record.unique.unwrap_or(options.unique),
             after: self.after(record.after.as_ref().unwrap_or(&options.after))?,
         };
+        if wishes.unique && record.array.or(options.array).is_some() {
+            return Err(Failure::usage(
+                "the elements of an array are never the same job as another: leave out \"unique\"",
+            ));
+        }
         let common = match (&record.said, self.plain) {
             (None, Some(plain)) => plain,
             _ => self.common(&record)?,
@@ -226,6 +260,7 @@ impl<'a> Maker<'a> {
             variants: record.variants.clone(),
             rq_variables: options.rq_variables,
             notify: file(&record.notify, &options.notify),
+            array: record.array.or(options.array),
         });
         let text = serde_json::to_string(&job)
             .map_err(|error| Failure::own(format!("a job cannot be written down: {error}")))?;
@@ -303,8 +338,11 @@ fn send(daemon: &Daemon, commons: &[Job], lines: &[SubmitLine]) -> Result<Submit
     let submit_key = job::submit_key()?;
     let environments = commons.iter().map(Job::environment_digest).collect::<Vec<_>>();
     let mut samples = commons.to_vec();
-    let mut digests = Vec::with_capacity(lines.len());
-    for (number, line) in lines.iter().enumerate() {
+    let array = lines.first().filter(|_| lines.len() == 1).filter(|line| array_of(commons, line).is_some());
+    let count = lines.iter().map(|line| elements(commons, line)).sum::<u64>() as usize;
+    let mut digests = Vec::with_capacity(count);
+    // Of an array the one line stands for all.
+    for (number, line) in (0..count).zip(lines.iter().chain(array.into_iter().cycle())) {
         let sample = &mut samples[line.common];
         sample.submit_key = format!("{submit_key}/{number}");
         sample.argv.clone_from(&line.argv);

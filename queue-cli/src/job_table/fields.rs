@@ -80,6 +80,7 @@ fields!(
         notify,
         notice,
         after,
+        array,
     ],
     [age_us = age, time_us = run_time]
 );
@@ -162,7 +163,12 @@ impl Picked<'_> {
     fn cell(&self, field: Field, own_host: &str) -> String {
         let (row, now) = (self.row, self.now);
         let optional = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let group = row.array.and_then(|element| element.stands_for);
         match field {
+            // What of many there is not one of.
+            Field::host | Field::started_us | Field::ended_us | Field::time_us if group.is_some() => "-".to_owned(),
+            Field::command if let Some(group) = group => format!("{}  ({} of an array)", row.command, group.count),
+            Field::array => row.array.map_or_else(|| "-".to_owned(), |of| format!("{}[{}]", of.id, of.index)),
             Field::id => name(row, own_host),
             Field::state => short_state(row),
             Field::command => row.command.clone(),
@@ -203,10 +209,18 @@ pub fn name(row: &JobRow, own_host: &str) -> String {
         RowKind::Job => "",
         RowKind::Session => "s",
     };
+    let id = match row.array.and_then(|element| element.stands_for) {
+        Some(group) if group.last.checked_sub(row.id).is_some_and(|more| more + 1 == group.count) => {
+            format!("{}-{}", row.id, group.last)
+        }
+        // Others are between, so that it must not look like a name for these.
+        Some(group) => format!("{}..{}", row.id, group.last),
+        None => row.id.to_string(),
+    };
     if row.home.is_empty() || row.home == own_host {
-        format!("{mark}{}", row.id)
+        format!("{mark}{id}")
     } else {
-        printable(&format!("{mark}{}@{}", row.id, row.home))
+        printable(&format!("{mark}{id}@{}", row.home))
     }
 }
 
@@ -227,6 +241,9 @@ pub fn state(row: &JobRow) -> String {
 
 /// The same for a table: of a dead job the kind of death, and not its whole story.
 fn short_state(row: &JobRow) -> String {
+    if row.array.is_some_and(|element| element.stands_for.is_some()) && row.state == "finished" {
+        return if is_failed(row) { "failed".to_owned() } else { row.state.clone() };
+    }
     match row.detail.split_once(": ") {
         Some((kind, _)) if row.state == "dead" => format!("dead: {kind}"),
         _ => state(row),

@@ -63,6 +63,8 @@ fn sheet(row: &JobRow, look: &Look, now: &Zoned) -> String {
     say("report", row.report.clone());
     say("notify", row.notify.as_ref().map(|notify| notify.display()).unwrap_or_default());
     say("notice", row.notice.clone());
+    let array = row.array.map(|of| format!("index {} of {}-{}", of.index, of.id, of.id + of.count.saturating_sub(1)));
+    say("array", array.unwrap_or_default());
     say("after", row.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     lay_out(&[Align::Left, Align::Left], &lines)
 }

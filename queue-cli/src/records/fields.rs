@@ -7,6 +7,7 @@ use super::source::shown;
 pub enum Field {
     After,
     Argv,
+    Array,
     Backoff,
     Command,
     Cpus,
@@ -90,9 +91,10 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 /// Sorted by name.
-const FIELDS: [(&str, Field); 61] = [
+const FIELDS: [(&str, Field); 62] = [
     ("after", Field::After),
     ("argv", Field::Argv),
+    ("array", Field::Array),
     ("attempt", Field::Past),
     ("backoff", Field::Backoff),
     ("backoff_s", Field::Backoff),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wire::ByteString;
 use wire::after::Written;
+use wire::array::Array;
 use wire::batch::{MailWish, Variant};
 use wire::job::Warn;
 use wire::needs::Need;
@@ -69,6 +70,8 @@ pub struct Said {
     pub stderr: Option<ByteString>,
     /// When to tell the owner.
     pub mail: Option<MailWish>,
+    /// A job for each of these indexes.
+    pub array: Option<Array>,
     /// Only when these have ended.
     pub after: Option<Vec<Written>>,
     /// What to do when it has ended.
@@ -162,6 +165,9 @@ impl Draft {
         let said = &mut self.said;
         match field {
             Field::After => said.after = Some(wishes::after(value, &key)?).filter(|after| !after.is_empty()),
+            // In a listing: which element of an array it was.
+            Field::Array if matches!(value.shape, Shape::Map(_)) => {}
+            Field::Array => said.array = Some(wishes::array(&value, &key)?),
             Field::Argv => self.argv = Some(wishes::argv(value, &key)?),
             Field::Command if matches!(value.shape, Shape::List(_)) => {
                 return Err(value.is_not(&key, "a shell command (a list of words is \"argv\")"));
@@ -314,6 +320,7 @@ const NOTHING: Said = Said {
     stdout: None,
     stderr: None,
     mail: None,
+    array: None,
     after: None,
     notify: None,
     time: None,

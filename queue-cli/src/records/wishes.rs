@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use wire::ByteString;
 use wire::after::Written;
+use wire::array::Array;
 use wire::batch::{MailWish, Variant};
 use wire::job::Warn;
 use wire::needs::{MOST_NEEDS, Need};
@@ -138,6 +139,14 @@ pub fn limits(value: Value, field: &str, said: &mut Said) -> Result<(), Problem>
         }
     }
     Ok(())
+}
+
+/// `1-1000:2%50`.
+pub fn array(value: &Value, field: &str) -> Result<Array, Problem> {
+    match &value.shape {
+        Shape::Text(text) => text.parse().map_err(|why| Problem::at(value.offset, format!("{field}: {why}"))),
+        _ => Err(value.is_not(field, "a range such as 1-1000")),
+    }
 }
 
 /// Jobs that it waits for: one, or a list of them, each a number or a text such as `17:any`.

@@ -142,6 +142,11 @@ impl Query {
         })
     }
 
+    /// Whether it is about nothing but states, or all.
+    pub fn is_about_states(&self) -> bool {
+        self.root.is_about_states()
+    }
+
     /// The ids that are meant, rising and apart, when the query is about nothing but ids that it names.
     ///
     /// A range may be as long as there are ids: it must not be walked through.
@@ -161,6 +166,15 @@ enum Node {
 }
 
 impl Node {
+    fn is_about_states(&self) -> bool {
+        match self {
+            Self::All => true,
+            Self::Test(test) => matches!(test, Test::State(_)),
+            Self::Not(node) => node.is_about_states(),
+            Self::And(nodes) | Self::Or(nodes) => nodes.iter().all(Self::is_about_states),
+        }
+    }
+
     fn not(self) -> Self {
         Self::Not(Box::new(self))
     }

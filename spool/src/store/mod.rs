@@ -150,6 +150,24 @@ pub trait Reader: Send {
     /// The store cannot be read.
     fn owed(&self, after: u64, most: u32) -> Result<Vec<Owed>, SpoolError>;
 
+    /// Whether no element of an array is left that has not ended.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn is_over(&self, array: i64) -> Result<bool, SpoolError>;
+
+    /// Reports that are owed for elements of an array above `after` and stand in no letter, by id.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn owed_of_array(&self, array: i64, after: u64, most: u32) -> Result<Vec<Owed>, SpoolError>;
+
+    /// How the elements of the array have ended that a job is one of. None: it is of none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn outcomes(&self, element: JobId) -> Result<Option<Outcomes>, SpoolError>;
+
     /// Jobs above `after` whose owner's runner is still to do what was asked for at their end, by id.
     ///
     /// # Errors
@@ -174,6 +192,17 @@ pub struct Owed {
     pub letter: Option<LetterName>,
 }
 
+/// How elements of an array have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcomes {
+    /// With exit status 0.
+    pub ok: u64,
+    /// Otherwise, or dead.
+    pub failed: u64,
+    /// By being withdrawn.
+    pub cancelled: u64,
+}
+
 /// A letter: the first of its jobs names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LetterName {
@@ -192,6 +221,16 @@ pub struct Which {
     pub query: Option<Query>,
     /// Only these.
     pub ids: Option<Vec<u64>>,
+    /// Of the elements of an array only one in each state, which tells how many it stands for.
+    pub arrays_as_one: bool,
+}
+
+impl Which {
+    /// Whether elements of arrays are shown as one: where nothing but states is asked for.
+    pub fn is_as_one(&self) -> bool {
+        let is_about_states = self.query.as_ref().is_none_or(Query::is_about_states);
+        self.arrays_as_one && self.ids.is_none() && is_about_states
+    }
 }
 
 /// A change of the store.
@@ -368,6 +407,8 @@ pub struct Unused {
     pub submissions: Vec<i64>,
     /// Lanes.
     pub lanes: Vec<i64>,
+    /// Arrays.
+    pub arrays: Vec<i64>,
 }
 
 /// A submission of many jobs at once.
@@ -389,8 +430,10 @@ pub struct Submission {
     pub first_id: u64,
     /// What many jobs have in common.
     pub commons: Vec<Job>,
-    /// The jobs.
+    /// The jobs. An array is one, whatever the number of its elements.
     pub jobs: Vec<NewJob>,
+    /// The digests of the elements, in their order. None: it is no array.
+    pub elements: Vec<[u8; 32]>,
 }
 
 /// One job of a submission.
@@ -442,6 +485,8 @@ pub struct Brief {
     pub mail: Option<MailWish>,
     /// Whether something is to be done at its end.
     pub notify: bool,
+    /// The array that it is an element of.
+    pub array: Option<i64>,
 }
 
 impl Brief {

@@ -18,25 +18,25 @@ const FAIL: Condition = Condition::Fail;
 
 impl Place1 {
     /// Takes one job that waits for these.
-    fn submit_after(&mut self, id: u64, after: &[(u64, Condition)]) -> Outcome {
+    pub fn submit_after(&mut self, id: u64, after: &[(u64, Condition)]) -> Outcome {
         let mut one = submission(&format!("k{id}"), id, &["x"]);
         one.jobs[0].wishes.after =
             after.iter().map(|(job, condition)| After { job: *job, condition: *condition }).collect();
         self.apply(Change::Submit(Arc::new(one)))
     }
 
-    fn row(&self, id: u64) -> JobRow {
+    pub fn row(&self, id: u64) -> JobRow {
         self.reader.row(job(id), NOW).expect("a store").expect("a job")
     }
 
     /// The state of a job with what there is to say about it.
-    fn stands(&self, id: u64) -> String {
+    pub fn stands(&self, id: u64) -> String {
         let row = self.row(id);
         if row.detail.is_empty() { row.state } else { format!("{} ({})", row.state, row.detail) }
     }
 
     /// Jobs that may start now.
-    fn ready(&self) -> Vec<u64> {
+    pub fn ready(&self) -> Vec<u64> {
         let lanes = self.reader.lanes().expect("a store");
         let waiting = lanes.into_iter().flat_map(|lane| self.reader.waiting(lane, 10_000, NOW).expect("a store"));
         waiting.map(|brief| brief.id().number()).collect()

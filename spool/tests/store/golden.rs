@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 use spool::home::State;
-use spool::store::{Change, Outcome, Reader, Spool};
+use spool::store::{Change, Outcome, Reader, Spool, SqliteReader};
 use wire::batch::JobRow;
 
 use crate::samples::{NOW, Place1, job, store};
@@ -21,6 +21,19 @@ fn of_version(version: u32) -> Place1 {
         }
         Connection::open(&file).and_then(|connection| connection.execute_batch(&dump)).expect("a good dump");
     })
+}
+
+/// Columns that it has not were asked for, and it could not be read.
+#[test]
+fn an_archive_of_version_1_is_listed_as_it_is() {
+    let place = store();
+    let path = place.directory.join("archive");
+    let dump = std::fs::read_to_string(format!("{}/tests/golden/version-1.sql", env!("CARGO_MANIFEST_DIR")));
+    Connection::open(&path).and_then(|file| file.execute_batch(&dump.expect("a dump"))).expect("a good dump");
+    let archive = SqliteReader::of_copy(&path).expect("an older copy");
+    let (rows, _) = archive.page(&Default::default(), 0, 100, NOW).expect("a store");
+    assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!((rows[0].notify.clone(), rows[0].notice.as_str(), rows[0].array), (None, "", None));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! another reader, or after it was opened anew.
 
 mod after;
+mod arrays;
 mod changes;
 mod copies;
 mod forgetting;

@@ -116,6 +116,7 @@ pub fn submission(key: &str, first_id: u64, commands: &[&str]) -> Submission {
         first_id,
         commons: vec![common()],
         jobs: jobs.collect(),
+        elements: Vec::new(),
     }
 }
 

@@ -185,7 +185,7 @@ fn a_wait_for_a_tag_is_for_those_that_were_there_at_its_start() {
     here.gate("gate");
     let night = here.script(&["--mail", "none", "--tag", "a night"], "read line <gate; exit 7");
     let ended = here.script(&["--mail", "none", "--tag", "a night"], "true");
-    here.script(&["--mail", "none", "--tag", "day", "--hold"], "true");
+    let day = here.script(&["--mail", "none", "--tag", "day", "--hold"], "true");
     assert_eq!(here.wait(&[ended]), 0);
     let waits = here.start(&["wait", "--tag", "a night", "--parsable"]);
     let other = here.start(&["wait", "tag=\"a night\""]);
@@ -197,6 +197,13 @@ fn a_wait_for_a_tag_is_for_those_that_were_there_at_its_start() {
     assert_eq!((waited.code(), waited.text()), (Some(1), format!("{ended}\n{night}")));
     here.queue(&["cancel", &late.to_string()]).success();
     assert_eq!(other.end_within(PATIENCE * 2).code(), Some(1));
+    here.queue(&["cancel", &day.to_string()]).success();
+    // Named ones and those with the tag; with a query those that are both.
+    let two = [ended, late].map(|id| id.to_string());
+    let both = here.queue(&["wait", &two[0], "--tag", "day", "--tag", "nobody", "--parsable"]);
+    assert_eq!((both.code(), both.text()), (Some(1), format!("{ended}\n{day}")));
+    let neither = here.queue(&["wait", &two[0], &two[1], "cancelled", "--parsable"]);
+    assert_eq!((neither.code(), neither.text()), (Some(1), two[1].clone()));
     // As for several, although it is one.
     let one = here.script(&["--mail", "none", "--tag", "one"], "exit 7");
     assert_eq!((here.queue(&["wait", "--tag", "one"]).code(), here.wait(&[one])), (Some(1), 7));

@@ -3,6 +3,7 @@
 
 mod after;
 mod answers;
+mod arrays;
 mod changing;
 #[cfg(feature = "root")]
 mod elsewhere;

@@ -98,6 +98,7 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
   stdout: out.%j
   stderr: out.%j
   mail: end,failure
+  array: 1-9:2%3
   after: [17, '18:any', 20-30:fail]
   notify: https://lab.org/ended
   time: 2h
@@ -134,6 +135,7 @@ fn a_job_in_yaml_says_all_there_is_to_say() {
         stdout: Some("out.%j".into()),
         stderr: Some("out.%j".into()),
         mail: Some(MailWish { start: false, end: true, failure: true, to: Some("a@b".to_owned()) }),
+        array: Some("1-9:2%3".parse().expect("a range")),
         after: Some(["17", "18:any", "20-30:fail"].map(|one| one.parse().expect("jobs")).to_vec()),
         notify: Some("https://lab.org/ended".into()),
         time: Some(7200),

@@ -3,6 +3,7 @@
 use wire::ByteString;
 use wire::after::{After, Condition};
 use wire::api::JobName;
+use wire::array::Element;
 use wire::batch::{JobRow, ListAnswer, MailWish};
 use wire::needs::Need;
 use wire::session::Usage;
@@ -35,6 +36,7 @@ pub fn row() -> JobRow {
         report: "sent".to_owned(),
         notify: Some("tell me".into()),
         notice: "owed".to_owned(),
+        array: Some(Element { id: 10, index: 8, count: 20, stands_for: None }),
         after: vec![After { job: 16, condition: Condition::Any }],
         ..JobRow::default()
     }
@@ -56,6 +58,7 @@ fn our_listings_are_jobs_again_without_what_became_of_them() {
         assert_eq!(record.command, Command::Argv(row().argv), "argv is the command, not how it is shown");
         let mail = Some(MailWish { end: true, ..MailWish::default() });
         assert_eq!((record.queue.as_deref(), record.priority, &record.mail), (Some("night"), Some(3), &mail));
+        assert_eq!(record.array, None, "a job of its own");
         assert_eq!(record.after, Some(vec!["16:any".parse().expect("a job")]));
         assert_eq!(record.notify, Some("tell me".into()));
         assert_eq!((&record.tags, &record.hosts), (&names(&["a b"]), &names(&[])));

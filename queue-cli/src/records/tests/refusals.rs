@@ -31,6 +31,7 @@ fn a_wrong_field_is_refused_where_it_stands() {
         ),
         ("- command: x\n  mail: sometimes", "2:9: mail: \"sometimes\" is not one of none, end, start and failure."),
         ("- command: x\n  notify: ' '", "2:11: notify: this is empty."),
+        ("- command: x\n  array: 9-1", "2:10: array: 9-1 goes backwards: \"1-9\"?"),
         (
             "- command: x\n  after: [17, soon]",
             "2:15: after: a job such as 17, 17:any, 17:fail or 101-600 is expected, not \"soon\".",

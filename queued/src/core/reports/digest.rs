@@ -70,6 +70,23 @@ pub struct Digest {
     pub cluster: String,
     /// The jobs.
     pub entries: Vec<Entry>,
+    /// The array, if they are elements of one.
+    pub array: Option<OfArray>,
+}
+
+/// How all of an array have ended, those that nobody wanted to be told of too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfArray {
+    /// The number of its first job.
+    pub first: u64,
+    /// And of its last.
+    pub last: u64,
+    /// With exit status 0.
+    pub ok: u64,
+    /// Otherwise, or dead.
+    pub failed: u64,
+    /// Withdrawn.
+    pub cancelled: u64,
 }
 
 /// Writes the letter.
@@ -79,7 +96,7 @@ pub fn compose(digest: &Digest) -> Letter {
     let attempts: Vec<Attempt> = entries.iter().map(|entry| entry.attempt).collect();
     let (subject, body) = match digest.kind {
         Kind::Start => starts(&entries),
-        Kind::End => ends(&entries),
+        Kind::End => ends(&entries, digest.array),
     };
     Letter {
         user: digest.user.clone(),
@@ -98,35 +115,54 @@ fn starts(entries: &[&Entry]) -> (String, String) {
     (format!("{sum}: {}", jobs(entries)), body)
 }
 
-fn ends(entries: &[&Entry]) -> (String, String) {
+fn ends(entries: &[&Entry], array: Option<OfArray>) -> (String, String) {
     let of = |group| -> Vec<&Entry> { entries.iter().copied().filter(|entry| entry.is(group)).collect() };
     let (ok, failed, cancelled) = (of(Group::Ok), of(Group::Failed), of(Group::Cancelled));
-    let count = |entries: &[&Entry]| figures::count(entries.len() as u64);
-    let mut parts = vec![match ok.len() == entries.len() {
-        true => format!("{} ok", count(&ok)),
-        false => format!("{} of {} ok", count(&ok), count(entries)),
-    }];
-    for (group, word) in [(&failed, "failed"), (&cancelled, "cancelled")] {
-        if !group.is_empty() {
-            parts.push(format!("{} {word}", count(group)));
-        }
-    }
-    let sum = parts.join(", ");
+    let (number, total) = (|entries: &[&Entry]| entries.len() as u64, entries.len() as u64);
+    let counts =
+        array.map_or([number(&ok), number(&failed), number(&cancelled)], |all| [all.ok, all.failed, all.cancelled]);
+    let sum = sum(counts);
     let mut body = format!("{sum}.\n");
+    if counts.iter().sum::<u64>() > total {
+        body.push_str(&format!("{} of these ends are told here.\n", figures::count(total)));
+    }
     failures(&mut body, &failed);
     list(&mut body, "Cancelled", &cancelled);
     list(&mut body, "Ok", &ok);
-    (format!("{sum}: {}", jobs(entries)), body)
+    let meant = match array {
+        Some(all) => named(entries, vec![format!("{}-{}", all.first, all.last)]),
+        None => jobs(entries),
+    };
+    (format!("{sum}: {meant}"), body)
+}
+
+/// `497 of 500 ok, 3 failed`.
+fn sum([ok, failed, cancelled]: [u64; 3]) -> String {
+    let total = ok + failed + cancelled;
+    let mut parts = vec![match ok == total {
+        true => format!("{} ok", figures::count(ok)),
+        false => format!("{} of {} ok", figures::count(ok), figures::count(total)),
+    }];
+    for (number, word) in [(failed, "failed"), (cancelled, "cancelled")] {
+        if number > 0 {
+            parts.push(format!("{} {word}", figures::count(number)));
+        }
+    }
+    parts.join(", ")
 }
 
 /// What the jobs have in common, for a subject: `sweep (wait, 1024-11023)`.
 fn jobs(entries: &[&Entry]) -> String {
+    named(entries, ranges(entries))
+}
+
+/// The same with these ranges.
+fn named(entries: &[&Entry], mut ranges: Vec<String>) -> String {
     let common = |of: fn(&Entry) -> &str| {
         let first = entries.first().map_or("", |entry| of(entry));
         entries.iter().all(|entry| of(entry) == first).then_some(first)
     };
     let label = common(|entry| &entry.label).unwrap_or("several jobs");
-    let mut ranges = ranges(entries);
     if ranges.len() > IN_SUBJECT {
         ranges.truncate(IN_SUBJECT);
         ranges.push("...".to_owned());
@@ -205,7 +241,7 @@ mod tests {
 
     fn letter(kind: Kind, entries: Vec<Entry>) -> Letter {
         let (user, home, cluster) = ("ada".into(), "redfish".into(), "ab12".into());
-        compose(&Digest { kind, user, to: None, home, cluster, entries })
+        compose(&Digest { kind, user, to: None, home, cluster, entries, array: None })
     }
 
     /// All numbers that the lines of ranges and of failures name.

@@ -121,6 +121,9 @@ impl Batch {
             }
             Some(Outcome::Deleted { attempts }) => {
                 self.forget_files(daemon, brief, attempts);
+                if let Some(array) = brief.array {
+                    self.reports.look_at_array(array);
+                }
                 Ok(Done::AtOnce)
             }
             Some(Outcome::Refused(why)) => Err(why),

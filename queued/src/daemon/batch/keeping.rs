@@ -191,6 +191,9 @@ impl Batch {
         for submissions in unused.submissions.chunks(PORTION) {
             self.sweep_some(Unused { submissions: submissions.to_vec(), ..Unused::default() }).await?;
         }
+        for arrays in unused.arrays.chunks(PORTION) {
+            self.sweep_some(Unused { arrays: arrays.to_vec(), ..Unused::default() }).await?;
+        }
         for lanes in unused.lanes.chunks(PORTION) {
             self.sweep_some(Unused { lanes: lanes.to_vec(), ..Unused::default() }).await?;
         }

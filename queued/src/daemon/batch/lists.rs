@@ -21,7 +21,7 @@ use crate::daemon::server::{Lines, json};
 impl Batch {
     /// A page of the jobs of a user.
     pub async fn list(&self, daemon: &Rc<Daemon>, user: &str, request: ListRequest) -> Result<ListAnswer, Refusal> {
-        let which = which(user, &request.select)?;
+        let which = Which { arrays_as_one: request.arrays_as_one, ..which(user, &request.select)? };
         let wanted = which.ids.clone();
         let (after, most, now) = (request.after, request.most, now_us());
         let page = self.store.ask_long(move |reader| reader.page(&which, after, most, now)).await;
@@ -191,7 +191,7 @@ pub fn which(user: &str, select: &Select) -> Result<Which, Refusal> {
     let query = query.transpose().map_err(wrong)?;
     let ids = (!select.jobs.is_empty()).then(|| select.jobs.iter().map(|name| name.id).collect());
     let user = (!select.all_users).then(|| user.to_owned());
-    Ok(Which { user, query, ids })
+    Ok(Which { user, query, ids, arrays_as_one: false })
 }
 
 /// An open wait: a line for each job that has ended.

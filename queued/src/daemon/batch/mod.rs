@@ -4,6 +4,7 @@
 //! jobs are the runners' affair: the daemon passes their bytes on and opens none of them.
 
 mod api;
+mod arrays;
 mod change;
 mod contents;
 mod control;

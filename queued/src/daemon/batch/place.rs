@@ -210,7 +210,9 @@ impl Batch {
                 if brief.wants_notice() {
                     self.notices.look_at(id);
                 }
-                if brief.wants_report() {
+                if let Some(array) = brief.array {
+                    self.reports.look_at_array(array);
+                } else if brief.wants_report() {
                     let attempt = brief.record.last().map_or(0, Attempt::number);
                     self.reports.look_at(id, attempt, crate::core::reports::Kind::End);
                 }

@@ -26,6 +26,7 @@ impl Batch {
         key: &str,
         commons: &[Job],
         jobs: &mut [NewJob],
+        elements: u64,
     ) -> Result<(), Refusal> {
         if daemon.queues.are_evacuated() {
             let message = format!(
@@ -37,7 +38,7 @@ impl Batch {
         let mut counts = BTreeMap::<&str, u64>::new();
         for job in jobs.iter() {
             if let Some(common) = commons.get(job.common) {
-                *counts.entry(&common.queue).or_default() += 1;
+                *counts.entry(&common.queue).or_default() += elements.max(1);
             }
         }
         for (queue, count) in counts {

@@ -5,7 +5,7 @@
 //! anew from the spool by the next life of the daemon.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use spool::JobId;
@@ -32,6 +32,8 @@ pub struct Reports {
     next: Cell<u64>,
     /// Jobs that have ended, or started, and are to be looked at.
     fresh: RefCell<BTreeMap<(u64, Kind), u64>>,
+    /// Arrays of which something has ended or gone.
+    arrays: RefCell<BTreeSet<i64>>,
     woken: Notify,
 }
 
@@ -55,6 +57,7 @@ impl Reports {
             letters: RefCell::default(),
             next: Cell::new(0),
             fresh: RefCell::default(),
+            arrays: RefCell::default(),
             woken: Notify::new(),
         }
     }
@@ -76,6 +79,24 @@ impl Reports {
     }
 }
 
+impl Reports {
+    /// An element of this array has ended, or has gone: the array may be over.
+    pub fn look_at_array(&self, array: i64) {
+        self.arrays.borrow_mut().insert(array);
+        self.woken.notify_one();
+    }
+
+    /// The attempts whose ends are told by letters that are on their way.
+    pub(super) fn being_told(&self) -> HashSet<Attempt> {
+        let letters = self.letters.borrow();
+        letters
+            .values()
+            .filter(|about| about.address.kind == Kind::End)
+            .flat_map(|about| about.attempts.clone())
+            .collect()
+    }
+}
+
 impl Batch {
     /// Sends reports for ever.
     pub async fn send_reports(&self, daemon: &Rc<Daemon>) {
@@ -83,6 +104,8 @@ impl Batch {
         loop {
             let fresh = std::mem::take(&mut *self.reports.fresh.borrow_mut());
             self.owe(daemon, fresh);
+            let arrays = std::mem::take(&mut *self.reports.arrays.borrow_mut());
+            self.owe_arrays(daemon, arrays).await;
             let now = daemon.now();
             let ticked = self.reports.caps.borrow_mut().handle(now, caps::Event::Tick);
             self.write_letters(daemon, ticked);
@@ -138,6 +161,13 @@ impl Batch {
         for ((id, kind), attempt) in fresh {
             let Ok(job) = JobId::new(id) else { continue };
             let Ok(Some(row)) = self.store.ask(|reader| reader.row(job, now_us())) else { continue };
+            if kind == Kind::End && row.array.is_some() {
+                // It is told with the others.
+                let brief = self.store.ask(|reader| reader.brief(job));
+                let array = brief.ok().flatten().and_then(|brief| brief.array);
+                self.reports.arrays.borrow_mut().extend(array);
+                continue;
+            }
             if kind == Kind::End && row.report != "owed" {
                 continue;
             }
@@ -150,6 +180,11 @@ impl Batch {
             let actions = self.reports.caps.borrow_mut().handle(daemon.now(), event);
             self.write_letters(daemon, actions);
         }
+    }
+
+    /// One letter about all of these.
+    pub(super) fn post_digest(&self, daemon: &Rc<Daemon>, address: Address, attempts: Vec<Attempt>) {
+        self.post(daemon, About { address, attempts, is_digest: true, is_written: false });
     }
 
     fn write_letters(&self, daemon: &Rc<Daemon>, actions: Vec<caps::Action>) {
@@ -274,9 +309,10 @@ impl Batch {
         let cluster = cluster.chars().filter(char::is_ascii_alphanumeric).take(CLUSTER_LETTERS).collect::<String>();
         let kind = about.address.kind;
         if about.is_digest {
+            let array = if kind == Kind::End { self.array_of(&rows) } else { None };
             let entries = rows.iter().map(digest::Entry::of).collect();
             let (user, to) = (about.address.user.to_string(), about.address.to.clone());
-            let digest = digest::Digest { kind, user, to, home: daemon.host.clone(), cluster, entries };
+            let digest = digest::Digest { kind, user, to, home: daemon.host.clone(), cluster, entries, array };
             return Some(digest::compose(&digest));
         }
         let row = rows.pop()?;
@@ -308,7 +344,7 @@ impl Batch {
 }
 
 /// Where a report of this job goes.
-fn address(row: JobRow, kind: Kind) -> Address {
+pub(super) fn address(row: JobRow, kind: Kind) -> Address {
     Address { user: UserName::from(row.user.as_str()), kind, to: row.mail.and_then(|wish| wish.to) }
 }
 

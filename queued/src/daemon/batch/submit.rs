@@ -12,6 +12,8 @@ use wire::batch::{SubmitHeader, SubmitLine, Submitted};
 use wire::identity::{Kind, Warrant};
 use wire::job::Job;
 
+use super::arrays::{self, Elements};
+use super::store::apart;
 use super::{Batch, failed, now_us, spool_failed};
 use crate::daemon::Daemon;
 
@@ -21,7 +23,12 @@ impl Batch {
         daemon.must_serve(uid)?;
         let user = daemon.user_of(uid);
         has_room(&daemon.places.state)?;
-        let (header, mut jobs) = read(body).await?;
+        let (header, mut jobs, array) = read(body).await?;
+        let elements = match array {
+            // Up to a million: nobody else is to wait for that.
+            Some(array) => apart(move || Ok(array.digests())).await.map_err(|error| spool_failed(&error))?,
+            None => Vec::new(),
+        };
         let certificate = match &header.certificate {
             Some(certificate) => Some(certificate.clone()),
             None => daemon.standing.borrow().certify(Kind::Client, &header.public_key, &user, daemon.unix_time()),
@@ -38,10 +45,10 @@ impl Batch {
             self.could_run_somewhere(daemon, common)?;
         }
         let first = jobs.first().ok_or_else(|| Refusal { kind: RefusalKind::Usage, message: "no jobs".into() })?;
-        self.judge(daemon, &header, first, jobs.len(), &certificate, &user)?;
-        self.heed_queues(daemon, uid, &header.submit_key, &header.commons, &mut jobs)?;
-        let ids =
-            daemon.ids.take(jobs.len() as u64).map_err(|error| failed(format!("no number is left: {error:#}")))?;
+        let count = jobs.len().max(elements.len());
+        self.judge(daemon, &header, first, count, &certificate, &user)?;
+        self.heed_queues(daemon, uid, &header.submit_key, &header.commons, &mut jobs, elements.len() as u64)?;
+        let ids = daemon.ids.take(count as u64).map_err(|error| failed(format!("no number is left: {error:#}")))?;
         let submission = Submission {
             user,
             key: header.submit_key,
@@ -52,6 +59,7 @@ impl Batch {
             first_id: ids.start,
             commons: header.commons,
             jobs,
+            elements,
         };
         let written = self.store.write(vec![Change::Submit(Arc::new(submission))]).await;
         match written.map_err(|error| spool_failed(&error))?.pop() {
@@ -98,8 +106,11 @@ impl Batch {
     }
 }
 
+/// The header, the jobs, and the array that the only one of them is, if it is one.
+type Read = (SubmitHeader, Vec<NewJob>, Option<Elements>);
+
 /// The body as it comes: a header and a line for each job. Bounded by the number of bytes.
-async fn read(mut body: Incoming) -> Result<(SubmitHeader, Vec<NewJob>), Refusal> {
+async fn read(mut body: Incoming) -> Result<Read, Refusal> {
     let mut reader = LineReader::default();
     let mut total = 0;
     while let Some(frame) = body.frame().await {
@@ -123,6 +134,7 @@ struct LineReader {
     header: Option<SubmitHeader>,
     environments: Vec<[u8; 32]>,
     jobs: Vec<NewJob>,
+    array: Option<Elements>,
     /// One of each common part, into which the command of each job is put for its digest.
     samples: Vec<Job>,
 }
@@ -159,6 +171,11 @@ impl LineReader {
         else {
             return Err(failed("a job names a common part that is not there"));
         };
+        if let Some(count) = arrays::elements(sample, header.count == 1, line.wishes.unique)? {
+            let sample = Job { argv: line.argv.clone(), ..sample.clone() };
+            self.array =
+                Some(Elements { sample, environment: *environment, submit_key: header.submit_key.clone(), count });
+        }
         sample.submit_key = format!("{}/{}", header.submit_key, self.jobs.len());
         sample.argv = line.argv;
         let digest = sample.digest_with(environment);
@@ -167,7 +184,7 @@ impl LineReader {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(SubmitHeader, Vec<NewJob>), Refusal> {
+    fn finish(mut self) -> Result<Read, Refusal> {
         let rest = std::mem::take(&mut self.rest);
         if !rest.is_empty() {
             self.line(&rest)?;
@@ -176,7 +193,7 @@ impl LineReader {
         if header.count != self.jobs.len() as u64 {
             return Err(failed(format!("{} jobs were announced and {} came", header.count, self.jobs.len())));
         }
-        Ok((header, self.jobs))
+        Ok((header, self.jobs, self.array))
     }
 }
 

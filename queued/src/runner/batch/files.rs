@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use wire::ByteString;
 use wire::api::{Refusal, RefusalKind};
+use wire::array::Array;
 use wire::batch::{Batch, OutputStream};
 use wire::job::Job;
 
@@ -198,8 +199,10 @@ fn make_directory(path: &Path) -> io::Result<()> {
 /// is emptied yet.
 pub fn open_outputs(place: &Place, job: &Job, batch: &Batch, key: &AttemptKey, host: &str) -> Result<Outputs, Refusal> {
     let fresh = place.fresh();
+    let number = Array::number(&job.submit_key);
+    let index = batch.array.and_then(|array| array.index(number?));
     let named = [&batch.stdout, &batch.stderr]
-        .map(|pattern| pattern.as_ref().map(|pattern| expand(pattern, &job.directory, key, host)));
+        .map(|pattern| pattern.as_ref().map(|pattern| expand(pattern, &job.directory, key, host, index)));
     let open = |index: usize| match &named[index] {
         None => private(&fresh.join(file_name(STREAMS[index]))).map_err(|error| {
             refusal(RefusalKind::Failed, format!("cannot make a file in {}: {error}", fresh.display()))
@@ -260,8 +263,15 @@ fn open_named(path: &Path, umask: u32) -> io::Result<File> {
     Ok(file)
 }
 
-/// The path that a pattern means: `%j` the id, `%h` the host, `%a` the attempt, `%%` a percent sign.
-fn expand(pattern: &ByteString, directory: &ByteString, key: &AttemptKey, host: &str) -> ByteString {
+/// The path that a pattern means: `%j` the id, `%h` the host, `%a` the attempt, `%i` the index of an element of an
+/// array, `%%` a percent sign.
+fn expand(
+    pattern: &ByteString,
+    directory: &ByteString,
+    key: &AttemptKey,
+    host: &str,
+    index: Option<u64>,
+) -> ByteString {
     let mut path = Vec::with_capacity(pattern.0.len() + directory.0.len() + 16);
     if !pattern.0.starts_with(b"/") {
         path.extend_from_slice(&directory.0);
@@ -271,6 +281,7 @@ fn expand(pattern: &ByteString, directory: &ByteString, key: &AttemptKey, host: 
     while let Some(byte) = rest.next() {
         let mut ahead = rest.clone();
         let put = match (byte, ahead.next()) {
+            (b'%', Some(b'i')) if index.is_some() => index.unwrap_or_default().to_string().into_bytes(),
             (b'%', Some(b'j')) => key.job_id.to_string().into_bytes(),
             (b'%', Some(b'a')) => key.attempt.to_string().into_bytes(),
             (b'%', Some(b'h')) => host.as_bytes().to_vec(),
@@ -307,7 +318,9 @@ mod tests {
 
     #[test]
     fn patterns_mean_job_host_and_attempt_from_the_jobs_directory() {
-        let path = |pattern: &str| expand(&pattern.into(), &"/work".into(), &key("h"), "redfish").display();
+        let of = |pattern: &str, index| expand(&pattern.into(), &"/work".into(), &key("h"), "redfish", index).display();
+        let path = |pattern: &str| of(pattern, None);
+        assert_eq!((of("out.%i", Some(7)), path("out.%i")), ("/work/out.7".into(), "/work/out.%i".into()));
         assert_eq!(path("out.%j.%a@%h"), "/work/out.12345.2@redfish");
         assert_eq!(path("/abs/100%%%%%j"), "/abs/100%%12345");
         assert_eq!(path("%x%"), "/work/%x%");

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use wire::ByteString;
+use wire::array::Array;
 use wire::batch::{Batch, Wishes};
 use wire::job::Job;
 
@@ -55,6 +56,13 @@ impl Facts<'_> {
         }
         for (name, value) in given::variables(self.taken) {
             all.set(&name, value);
+        }
+        if let (Some(array), Some(number)) = (&self.batch.array, Array::number(&job.submit_key))
+            && let (Some(index), Some(count)) = (array.index(number), array.count())
+        {
+            all.set("QUEUE_ARRAY_INDEX", index.to_string());
+            all.set("QUEUE_ARRAY_ID", key.job_id.saturating_sub(number).to_string());
+            all.set("QUEUE_ARRAY_COUNT", count.to_string());
         }
         if self.batch.rq_variables {
             self.rq(&mut all);

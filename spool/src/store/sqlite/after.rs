@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use wire::after::{After, Condition, MOST};
 use wire::session::Outcome as Ending;
 
+use super::array::{self, Standing};
 use super::status::Tally;
 use super::step::{enter_end, note_change};
 use super::{SpoolError, failed, job};
@@ -46,6 +47,11 @@ impl Settling {
             self.ends.push_back((id.number() as i64, at_us));
         }
         Ok(())
+    }
+
+    /// A job may start, because there is a place for it in its array.
+    pub fn may_start(&mut self, brief: Brief) {
+        self.settled.push(brief);
     }
 
     /// Whether there is more to do.
@@ -95,11 +101,18 @@ impl Settling {
         if waits(connection, id)? {
             return Ok(());
         }
-        if let Some(mut stored) = job::stored(connection, id)? {
-            stored.brief.not_before_us = 0;
-            stored.write(connection)?;
-            self.settled.push(stored.brief);
+        let Some(mut stored) = job::stored(connection, id)? else { return Ok(()) };
+        if let Some(array) = stored.brief.array
+            && array::is_limited(connection, Some(array))?
+        {
+            // Now it waits for a place only.
+            return array::refill(connection, self, array);
         }
+        let before = Standing::of(&stored.brief);
+        stored.brief.not_before_us = 0;
+        stored.write(connection)?;
+        array::count(connection, self, stored.brief.array, before, Standing::of(&stored.brief))?;
+        self.settled.push(stored.brief);
         Ok(())
     }
 
@@ -114,7 +127,7 @@ impl Settling {
     ) -> Result<(), SpoolError> {
         forget(connection, id)?;
         let Some(mut stored) = job::stored(connection, id)? else { return Ok(()) };
-        let before = stored.brief.state().word();
+        let (before, stood) = (stored.brief.state().word(), Standing::of(&stored.brief));
         match stored.brief.record.step(&Event::AwaitedInVain(why)) {
             Ok(Step::To(record)) => stored.brief.record = record,
             // What has ended or runs waits for nothing, by the table of states.
@@ -124,6 +137,7 @@ impl Settling {
         enter_end(&mut stored, at_us);
         stored.write(connection)?;
         self.ended(connection, id, at_us)?;
+        array::count(connection, self, stored.brief.array, stood, Standing::of(&stored.brief))?;
         self.settled.push(stored.brief);
         Ok(())
     }

@@ -65,7 +65,9 @@ impl SqliteReader {
         archive.execute("INSERT INTO meta VALUES ('spool', ?)", [id.to_string()]).map_err(refused)?;
         let source = self.path.to_str().ok_or_else(|| SpoolError::Refused("the spool's path is not UTF-8".into()))?;
         archive.execute("ATTACH ? AS spool", [source]).map_err(refused)?;
-        archive.execute("INSERT INTO main.lanes SELECT * FROM spool.lanes", []).map_err(refused)?;
+        for table in ["lanes", "arrays"] {
+            archive.execute(&format!("INSERT INTO main.{table} SELECT * FROM spool.{table}"), []).map_err(refused)?;
+        }
         let (mut after, mut jobs) = (0_i64, 0);
         while let Some(last) = portion_end(&archive, after)? {
             // No read of the spool lasts longer than this.

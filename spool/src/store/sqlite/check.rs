@@ -49,7 +49,7 @@ impl SqliteReader {
             }
         }
         let (owed, owed_since_us): (i64, Option<i64>) = connection
-            .query_row("SELECT count(*), min(ended_us) FROM jobs WHERE report = 'owed'", [], |row| {
+            .query_row(&format!("SELECT count(*), min(ended_us) FROM jobs WHERE report = 'owed' {DUE}"), [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })
             .map_err(failed)?;
@@ -85,5 +85,7 @@ const REFERENCES: [(&str, &str, &str); 3] = [
     ("submissions", "submission", "the submission they came with"),
     ("lanes", "lane", "a lane"),
 ];
+/// The report of an array is owed when it is over.
+pub const DUE: &str = "AND (array IS NULL OR (SELECT open FROM arrays WHERE arrays.id = jobs.array) <= 0)";
 /// Faults of the file that are named.
 const MOST: u32 = 5;

@@ -81,8 +81,9 @@ impl Lately {
         for (table, ids, used) in [
             ("commons", &unused.commons, &self.commons),
             ("lanes", &unused.lanes, &self.lanes),
-            // Nothing is added to a submission.
+            // Nothing is added to a submission or an array.
             ("submissions", &unused.submissions, &none),
+            ("arrays", &unused.arrays, &none),
         ] {
             // Readers know rows by their numbers: the highest stays, so that none comes back.
             let sql = format!("DELETE FROM {table} WHERE id = ?1 AND id < (SELECT max(id) FROM {table})");
@@ -107,9 +108,9 @@ fn blank(connection: &Connection, common: i64) -> Result<(), SpoolError> {
 /// Which rows jobs refer to, as far as the jobs have been looked at.
 pub struct Look {
     after: i64,
-    /// The highest that there were when the look began: commons, submissions, lanes.
-    last: [i64; 3],
-    used: [Vec<u64>; 3],
+    /// The highest that there were when the look began: commons, submissions, lanes, arrays.
+    last: [i64; 4],
+    used: [Vec<u64>; 4],
 }
 
 impl SqliteReader {
@@ -118,7 +119,7 @@ impl SqliteReader {
     /// # Errors
     /// The store cannot be read.
     pub fn look(&self) -> Result<Look, SpoolError> {
-        let mut last = [0; 3];
+        let mut last = [0; 4];
         for (last, table) in last.iter_mut().zip(TABLES) {
             let sql = format!("SELECT coalesce(max(id), 0) FROM {table}");
             *last = self.connection.query_row(&sql, [], |row| row.get(0)).map_err(failed)?;
@@ -132,7 +133,7 @@ impl SqliteReader {
     /// # Errors
     /// The store cannot be read.
     pub fn look_on(&self, look: &mut Look, most: u32) -> Result<bool, SpoolError> {
-        let sql = "SELECT id, common, submission, lane FROM jobs WHERE id > ? ORDER BY id LIMIT ?";
+        let sql = "SELECT id, common, submission, lane, coalesce(array, 0) FROM jobs WHERE id > ? ORDER BY id LIMIT ?";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         let mut rows = statement.query([look.after, i64::from(most)]).map_err(failed)?;
         let mut count = 0;
@@ -155,7 +156,7 @@ impl SqliteReader {
     /// # Errors
     /// The store cannot be read.
     pub fn unused(&self, look: &Look) -> Result<Unused, SpoolError> {
-        let mut found = [Vec::new(), Vec::new(), Vec::new()];
+        let mut found = [const { Vec::new() }; 4];
         for (index, table) in TABLES.into_iter().enumerate() {
             let sql = format!("SELECT id FROM {table} WHERE id <= ?");
             let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
@@ -167,10 +168,10 @@ impl SqliteReader {
                 }
             }
         }
-        let [commons, submissions, lanes] = found;
-        Ok(Unused { commons, submissions, lanes })
+        let [commons, submissions, lanes, arrays] = found;
+        Ok(Unused { commons, submissions, lanes, arrays })
     }
 }
 
 /// In the order of the columns of a job that refer to them.
-const TABLES: [&str; 3] = ["commons", "submissions", "lanes"];
+const TABLES: [&str; 4] = ["commons", "submissions", "lanes", "arrays"];

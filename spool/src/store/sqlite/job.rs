@@ -31,7 +31,7 @@ pub struct Stored {
 /// The columns of a [`Brief`], in the order in which [`brief`] reads them.
 pub const BRIEF: &str = "jobs.id, jobs.record, jobs.restartable, jobs.attempt, jobs.user, jobs.queue, lanes.hosts, \
      jobs.priority, jobs.lane, jobs.command, jobs.directory, jobs.not_before_us, jobs.mail, \
-     jobs.notify IS NOT NULL";
+     jobs.notify IS NOT NULL, jobs.array";
 
 /// Reads the columns of [`BRIEF`].
 pub fn brief(row: &Row) -> rusqlite::Result<Result<Brief, SpoolError>> {
@@ -67,6 +67,7 @@ pub fn brief(row: &Row) -> rusqlite::Result<Result<Brief, SpoolError>> {
         not_before_us: row.get(11)?,
         mail,
         notify: row.get(13)?,
+        array: row.get(14)?,
     }))
 }
 
@@ -89,20 +90,20 @@ pub fn stored(connection: &Connection, id: JobId) -> Result<Option<Stored>, Spoo
                     };
                     Ok(Ok(Stored {
                         brief,
-                        name: row.get(14)?,
-                        tags: row.get(15)?,
-                        retries: row.get(16)?,
-                        backoff_s: row.get(17)?,
-                        host: row.get(18)?,
-                        started_us: row.get(19)?,
-                        ended_us: row.get(20)?,
+                        name: row.get(15)?,
+                        tags: row.get(16)?,
+                        retries: row.get(17)?,
+                        backoff_s: row.get(18)?,
+                        host: row.get(19)?,
+                        started_us: row.get(20)?,
+                        ended_us: row.get(21)?,
                         end: None,
-                        left_over: row.get(21)?,
-                        stdout: row.get(22)?,
-                        stderr: row.get(23)?,
-                        report: row.get(24)?,
-                        retries_submitted: row.get(25)?,
-                        notice: row.get(26)?,
+                        left_over: row.get(22)?,
+                        stdout: row.get(23)?,
+                        stderr: row.get(24)?,
+                        report: row.get(25)?,
+                        retries_submitted: row.get(26)?,
+                        notice: row.get(27)?,
                     }))
                 })
                 .optional()

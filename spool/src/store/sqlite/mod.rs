@@ -5,6 +5,7 @@
 
 mod after;
 mod archive;
+mod array;
 mod backup;
 mod check;
 mod contents;
@@ -147,10 +148,10 @@ fn apply(
             hosted::host(connection, own, &place, event)
         }
         Change::Booted { boot } => hosted::booted(connection, own, boot),
-        Change::Update { job, updates } => step::update(connection, *job, updates),
+        Change::Update { job, updates } => step::update(connection, settling, *job, updates),
         Change::Delete(job) => {
             lately.forgets();
-            step::delete(connection, tally, *job)
+            step::delete(connection, tally, settling, *job)
         }
         Change::Forget(jobs) => {
             lately.forgets();

@@ -3,13 +3,14 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use wire::ByteString;
+use wire::array::Element;
 use wire::batch::{JobLimits, JobRow};
 use wire::history::{EndPlace, RowKind};
 use wire::needs::Needs;
 use wire::session::{End, Usage};
 
 use super::after::{self, NOT_YET};
-use super::{SpoolError, Which, failed, parsed, schema};
+use super::{SpoolError, Which, array, failed, parsed, schema};
 use crate::JobId;
 use crate::home::{Death, NeverStarted, Output, State, WaitingFor};
 
@@ -73,8 +74,12 @@ fn select(
             crate::query::Value::Text(text) => Value::Text(text),
         }));
     }
-    let conditions = conditions.join(" AND ");
+    if which.is_as_one() {
+        let states = which.query.as_ref().and_then(crate::query::Query::states);
+        conditions.push(array::heads(states));
+    }
     let columns = columns(connection)?;
+    let conditions = conditions.join(" AND ");
     let plain =
         || connection.prepare(&format!("SELECT {columns} FROM jobs WHERE {conditions} ORDER BY {order} LIMIT {most}"));
     let open = open_states(which).filter(|_| order == "jobs.id").unwrap_or_default();
@@ -97,7 +102,7 @@ fn select(
     let rows = statement.query_map(params_from_iter(values), |row| job_row(row, now_us)).map_err(failed)?;
     let mut jobs = Vec::new();
     for row in rows {
-        jobs.push(with_conditions(connection, row.map_err(failed)??)?);
+        jobs.push(complete(connection, which.is_as_one(), row.map_err(failed)??)?);
     }
     Ok(jobs)
 }
@@ -120,15 +125,18 @@ const COLUMNS: &str = "jobs.id, jobs.record, jobs.user, jobs.queue, jobs.priorit
      jobs.host, jobs.attempt, jobs.command, jobs.argv, jobs.directory, jobs.submitted_us, jobs.started_us, \
      jobs.ended_us, jobs.exit, jobs.signal, jobs.core, jobs.wall_us, jobs.user_us, jobs.system_us, jobs.max_rss_kib, \
      jobs.left_over, jobs.restartable, jobs.retries, jobs.stdout, jobs.stderr, jobs.mail, jobs.report, \
-     jobs.not_before_us, jobs.notify, jobs.notice, ";
+     jobs.not_before_us";
+/// Those that came with version 2 of the tables, and what stands for them before.
+const LATER: [&str; 2] = ["jobs.notify, jobs.notice, jobs.array", "NULL, '', NULL"];
 
-/// All that a row is made of. In a copy with older tables no job needs anything.
+/// All that a row is made of. In a copy with older tables there is less of it.
 fn columns(connection: &Connection) -> Result<String, SpoolError> {
+    let later = LATER[usize::from(!schema::has_sessions(connection)?)];
     let needs = match schema::has_needs(connection)? {
         true => "(SELECT lanes.needs FROM lanes WHERE lanes.id = jobs.lane)",
         false => "''",
     };
-    Ok(format!("{COLUMNS}{needs}, {LIMITS}"))
+    Ok(format!("{COLUMNS}, {later}, {needs}, {LIMITS}"))
 }
 
 /// What it may use, in its own words.
@@ -142,7 +150,7 @@ pub fn one(connection: &Connection, id: JobId, now_us: i64) -> Result<Option<Job
         .prepare_cached(&format!("SELECT {columns} FROM jobs WHERE jobs.id = ?"))
         .and_then(|mut statement| statement.query_row([id.number() as i64], |row| job_row(row, now_us)).optional())
         .map_err(failed)?;
-    found.transpose()?.map(|found| with_conditions(connection, found)).transpose()
+    found.transpose()?.map(|found| complete(connection, false, found)).transpose()
 }
 
 /// What was used, in four columns from this one on.
@@ -152,14 +160,26 @@ pub fn usage(row: &Row, first: usize) -> rusqlite::Result<Option<Usage>> {
     Ok(Some(Usage { wall_us: wall as u64, user_us: column(1)?, system_us: column(2)?, max_rss_kib: column(3)? }))
 }
 
-/// A job, and whether it waits for something else than a time: with what that is. A file with older tables has no such
-/// jobs.
-fn with_conditions(connection: &Connection, (mut job, is_waiting): (JobRow, bool)) -> Result<JobRow, SpoolError> {
-    if !is_waiting {
+/// What stands in other tables: a file with older ones has no such jobs.
+fn complete(connection: &Connection, is_as_one: bool, read: (JobRow, Apart)) -> Result<JobRow, SpoolError> {
+    let (mut job, apart) = read;
+    let known = match apart.array {
+        Some(number) => array::of(connection, number)?.map(|known| (number, known)),
+        None => None,
+    };
+    if let Some((number, known)) = known {
+        let group = if is_as_one { Some(array::stands_for(connection, number, &job)?) } else { None };
+        job.array = Some(Element { stands_for: group.filter(|group| group.count > 1), ..known.element(job.id) });
+    }
+    if !apart.is_waiting {
         return Ok(job);
     }
     job.after = after::of_job(connection, job.id)?;
-    if job.state == "pending" && !job.after.is_empty() {
+    if job.state == "pending" && job.after.is_empty() {
+        if let Some(most) = known.and_then(|(_, known)| known.at_most) {
+            job.detail = format!("{most} of its array at a time");
+        }
+    } else if job.state == "pending" {
         let mut named = job.after.iter().take(MOST_NAMED).map(ToString::to_string).collect::<Vec<_>>();
         if job.after.len() > MOST_NAMED {
             named.push(format!("{} more", job.after.len() - MOST_NAMED));
@@ -169,12 +189,19 @@ fn with_conditions(connection: &Connection, (mut job, is_waiting): (JobRow, bool
     Ok(job)
 }
 
-/// The columns, and whether the job waits for something else than a time.
-fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<(JobRow, bool), SpoolError>> {
+/// What of a row stands in other tables.
+struct Apart {
+    /// The array that it is an element of.
+    array: Option<i64>,
+    /// Whether it waits for something else than a time.
+    is_waiting: bool,
+}
+
+fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<(JobRow, Apart), SpoolError>> {
     let (record, tags, hosts, argv): (String, String, String, String) =
         (row.get(1)?, row.get(6)?, row.get(7)?, row.get(11)?);
     let mail: Option<String> = row.get(28)?;
-    let needs: String = row.get(33)?;
+    let needs: String = row.get(34)?;
     let parsed = || {
         let mail = mail.as_deref().map(parsed).transpose()?;
         // With the memory that it needs, which its limits say too.
@@ -182,7 +209,7 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<(JobRow, bool), Sp
         let needs = needs.unwrap_or_default();
         Ok::<_, SpoolError>((parsed::<State>(&record)?, parsed(&tags)?, parsed(&hosts)?, parsed(&argv)?, mail, needs))
     };
-    let limits: Option<String> = row.get(34)?;
+    let limits: Option<String> = row.get(35)?;
     let limits = match limits.as_deref().map(self::parsed::<JobLimits>).transpose() {
         Ok(limits) => limits,
         Err(error) => return Ok(Err(error)),
@@ -230,8 +257,9 @@ fn job_row(row: &Row, now_us: i64) -> rusqlite::Result<Result<(JobRow, bool), Sp
         notify: row.get::<_, Option<Vec<u8>>>(31)?.map(ByteString),
         notice: row.get(32)?,
         after: Vec::new(),
+        array: None,
     };
-    Ok(Ok((job, not_before_us == NOT_YET)))
+    Ok(Ok((job, Apart { array: row.get(33)?, is_waiting: not_before_us == NOT_YET })))
 }
 
 /// What there is to say about a state besides its word.

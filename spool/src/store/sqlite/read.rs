@@ -10,8 +10,8 @@ use wire::batch::{JobRow, StatusAnswer, Wishes};
 use wire::identity::Certificate;
 use wire::job::Job;
 
-use super::{Reader, SpoolError, Which, configure, failed, hosted, job, pages, parsed, restored, status};
-use crate::store::{Brief, Description, InHand, LetterName, Owed};
+use super::{Reader, SpoolError, Which, array, configure, failed, hosted, job, pages, parsed, restored, status};
+use crate::store::{Brief, Description, InHand, LetterName, Outcomes, Owed};
 use crate::{JobId, SpoolId};
 
 /// A reader of a spool file.
@@ -234,6 +234,18 @@ impl Reader for SqliteReader {
             owed.push(Owed { job, attempt, letter });
         }
         Ok(owed)
+    }
+
+    fn is_over(&self, array: i64) -> Result<bool, SpoolError> {
+        Ok(array::of(&self.connection, array)?.is_none_or(|known| known.is_over()))
+    }
+
+    fn owed_of_array(&self, array: i64, after: u64, most: u32) -> Result<Vec<Owed>, SpoolError> {
+        array::owed(&self.connection, array, after, most)
+    }
+
+    fn outcomes(&self, element: JobId) -> Result<Option<Outcomes>, SpoolError> {
+        array::outcomes(&self.connection, element)
     }
 
     fn noticed(&self, after: u64, most: u32) -> Result<Vec<JobId>, SpoolError> {

@@ -22,7 +22,7 @@ const VERSION: i64 = 1 + STEPS.len() as i64;
 const STEPS: [&str; 2] = [SECOND, THIRD];
 
 /// What is done at the end of a job, and what became of that; which ends stand in one letter; sessions that have
-/// ended are remembered, and listed among the jobs in the order of their ends; jobs wait for others.
+/// ended are remembered, and listed among the jobs in the order of their ends; jobs wait for others, and are elements of arrays.
 const SECOND: &str = "
 ALTER TABLE jobs ADD COLUMN notify BLOB;
 ALTER TABLE jobs ADD COLUMN notice TEXT NOT NULL DEFAULT '';
@@ -40,6 +40,12 @@ CREATE TABLE after (
     job INTEGER NOT NULL, on_job INTEGER NOT NULL, condition TEXT NOT NULL, PRIMARY KEY (job, on_job)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX after_by_on ON after (on_job, job);
+ALTER TABLE jobs ADD COLUMN array INTEGER;
+CREATE TABLE arrays (
+    id INTEGER PRIMARY KEY, first_job INTEGER NOT NULL, count INTEGER NOT NULL, first INTEGER NOT NULL,
+    step INTEGER NOT NULL, at_most INTEGER, busy INTEGER NOT NULL, open INTEGER NOT NULL
+) STRICT;
+CREATE INDEX jobs_of_array ON jobs (array, state, not_before_us, id) WHERE array IS NOT NULL;
 DROP INDEX jobs_by_lane;
 CREATE INDEX jobs_by_lane ON jobs (lane, priority DESC, id, not_before_us)
     WHERE state = 'pending' AND not_before_us < 9223372036854775807;
@@ -123,7 +129,7 @@ pub fn check(connection: &Connection) -> Result<(), SpoolError> {
     known_version(connection).map(drop)
 }
 
-/// Whether sessions that have ended are in it: it is not older than that.
+/// Whether sessions that have ended are in it, notices and arrays: it is not older than that.
 pub fn has_sessions(connection: &Connection) -> Result<bool, SpoolError> {
     Ok(number(connection, "user_version")? >= 2)
 }
@@ -194,7 +200,7 @@ CREATE TABLE jobs (
     retries_submitted INTEGER NOT NULL, backoff_s INTEGER NOT NULL, not_before_us INTEGER NOT NULL, attempt INTEGER NOT NULL, host TEXT,
     submitted_us INTEGER NOT NULL, started_us INTEGER, ended_us INTEGER, exit INTEGER, signal TEXT, core INTEGER,
     wall_us INTEGER, user_us INTEGER, system_us INTEGER, max_rss_kib INTEGER, left_over INTEGER NOT NULL,
-    stdout BLOB, stderr BLOB, report TEXT NOT NULL, notify BLOB, notice TEXT NOT NULL DEFAULT ''
+    stdout BLOB, stderr BLOB, report TEXT NOT NULL, notify BLOB, notice TEXT NOT NULL DEFAULT '', array INTEGER
 ) STRICT;
 -- Of those that may start, or may at some time; what waits for other jobs has the largest number there is.
 CREATE INDEX jobs_by_lane ON jobs (lane, priority DESC, id, not_before_us)
@@ -212,6 +218,13 @@ CREATE TABLE after (
     job INTEGER NOT NULL, on_job INTEGER NOT NULL, condition TEXT NOT NULL, PRIMARY KEY (job, on_job)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX after_by_on ON after (on_job, job);
+
+-- Arrays: their indexes, how many may run at a time, how many do or may, how many have not ended.
+CREATE TABLE arrays (
+    id INTEGER PRIMARY KEY, first_job INTEGER NOT NULL, count INTEGER NOT NULL, first INTEGER NOT NULL,
+    step INTEGER NOT NULL, at_most INTEGER, busy INTEGER NOT NULL, open INTEGER NOT NULL
+) STRICT;
+CREATE INDEX jobs_of_array ON jobs (array, state, not_before_us, id) WHERE array IS NOT NULL;
 
 -- Ends whose letter was written and is not known to be delivered: the same letter is sent again, whatever happens.
 CREATE TABLE letters (job INTEGER PRIMARY KEY, letter INTEGER NOT NULL, is_digest INTEGER NOT NULL) STRICT;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::batch::{StateCount, StatusAnswer};
 use wire::session::{End, Outcome as Ending};
 
+use super::check::DUE;
 use super::{SpoolError, failed, json, parsed};
 
 /// What is counted. Stored with the changes that it counts.
@@ -83,7 +84,11 @@ pub fn answer(connection: &Connection, now_us: i64) -> Result<StatusAnswer, Spoo
         states.push(StateCount { state: state.to_owned(), jobs, shortest, longest });
     }
     let owed: i64 = connection
-        .query_row("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE report = 'owed' LIMIT 100000)", [], |row| row.get(0))
+        .query_row(
+            &format!("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE report = 'owed' {DUE} LIMIT 100000)"),
+            [],
+            |row| row.get(0),
+        )
         .map_err(failed)?;
     let ended_within = |hours: i64| {
         let from = now_us / HOUR_US - hours;

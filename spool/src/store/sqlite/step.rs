@@ -5,6 +5,7 @@ use wire::batch::Update;
 use wire::session::{End, Outcome as Ending};
 
 use super::after::{self, NOT_YET, Settling};
+use super::array::{self, Standing};
 use super::status::Tally;
 use super::{Outcome, SpoolError, failed, job, json, restored};
 use crate::home::{Event, Report, State, Step};
@@ -21,6 +22,7 @@ pub fn step(
         return Ok(Outcome::Refused(format!("there is no job {}", change.job)));
     };
     let before = stored.brief.record.state().clone();
+    let stood = Standing::of(&stored.brief);
     if let Some(why) = in_the_way(connection, &stored, &change.event)? {
         return Ok(Outcome::Refused(why));
     }
@@ -64,11 +66,13 @@ pub fn step(
         note_change(tally, before.word(), &stored);
         has_ended = enter_end(&mut stored, at);
     }
+    array::queue_up(connection, &mut stored.brief, stood)?;
     stored.write(connection)?;
     if has_ended {
         after::forget(connection, change.job)?;
         settling.ended(connection, change.job, at)?;
     }
+    array::count(connection, settling, stored.brief.array, stood, Standing::of(&stored.brief))?;
     Ok(Outcome::Job { brief: Box::new(stored.brief), changed: true })
 }
 
@@ -125,7 +129,12 @@ fn is_failure(end: &End) -> bool {
     end.outcome != Ending::Exited(0)
 }
 
-pub fn update(connection: &Connection, id: JobId, updates: &[Update]) -> Result<Outcome, SpoolError> {
+pub fn update(
+    connection: &Connection,
+    settling: &mut Settling,
+    id: JobId,
+    updates: &[Update],
+) -> Result<Outcome, SpoolError> {
     let Some(mut stored) = job::stored(connection, id)? else {
         return Ok(Outcome::Refused(format!("there is no job {id}")));
     };
@@ -133,6 +142,7 @@ pub fn update(connection: &Connection, id: JobId, updates: &[Update]) -> Result<
         let word = stored.brief.state().word();
         return Ok(Outcome::Refused(format!("job {id} is {word}; nothing of it can be changed any more")));
     }
+    let stood = Standing::of(&stored.brief);
     for update in updates {
         match update {
             Update::Priority(_) if !matches!(stored.brief.state(), State::Held { .. } | State::Pending { .. }) => {
@@ -151,23 +161,38 @@ pub fn update(connection: &Connection, id: JobId, updates: &[Update]) -> Result<
             Update::Mail(mail) => stored.brief.mail.clone_from(mail),
             Update::AfterNothing => {
                 after::forget(connection, id)?;
-                if stored.brief.not_before_us == NOT_YET {
+                // In an array with a limit it is given a place below, if there is one.
+                if stored.brief.not_before_us == NOT_YET && !array::is_limited(connection, stored.brief.array)? {
                     stored.brief.not_before_us = 0;
                 }
             }
         }
     }
     stored.write(connection)?;
+    array::count(connection, settling, stored.brief.array, stood, Standing::of(&stored.brief))?;
     Ok(Outcome::Job { brief: Box::new(stored.brief), changed: true })
 }
 
-pub fn delete(connection: &Connection, tally: &mut Tally, id: JobId) -> Result<Outcome, SpoolError> {
+pub fn delete(
+    connection: &Connection,
+    tally: &mut Tally,
+    settling: &mut Settling,
+    id: JobId,
+) -> Result<Outcome, SpoolError> {
     let Some(stored) = job::stored(connection, id)? else {
         return Ok(Outcome::Refused(format!("there is no job {id}")));
     };
     let state = stored.brief.state();
     if let State::Running(run) = state {
         return Ok(Outcome::Refused(format!("job {id} is running on {}; cancel it first", run.place.host)));
+    }
+    if stored.report == "owed"
+        && let Some(array) = stored.brief.array
+        && array::of(connection, array)?.is_some_and(|known| !known.is_over())
+    {
+        return Ok(Outcome::Refused(format!(
+            "the report of job {id} comes with that of its array, when all of it has ended"
+        )));
     }
     if stored.report == "owed" {
         return Ok(Outcome::Refused(format!("the report of job {id} is not delivered yet; try again in a moment")));
@@ -182,6 +207,7 @@ pub fn delete(connection: &Connection, tally: &mut Tally, id: JobId) -> Result<O
         .prepare_cached("DELETE FROM jobs WHERE id = ?")
         .and_then(|mut statement| statement.execute([id.number() as i64]))
         .map_err(failed)?;
+    array::count(connection, settling, stored.brief.array, Standing::of(&stored.brief), Standing::NONE)?;
     let attempts = stored.brief.record.last().map_or(0, Attempt::number);
     Ok(Outcome::Deleted { attempts })
 }

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use ring::digest::{SHA256, digest};
 use rusqlite::{Connection, OptionalExtension, params};
+use wire::array::Array;
 use wire::batch::{Batch, Update};
 use wire::job::{Job, command_line};
 
 use super::after::{self, NOT_YET, Settling};
+use super::array;
 use super::expiry::Lately;
 use super::status::Tally;
 use super::{Outcome, SpoolError, failed, json, parsed, step};
@@ -39,7 +41,11 @@ pub fn submit(
     let mut lanes = HashMap::new();
     let mut ids: Vec<(u64, u64)> = Vec::new();
     let mut next = submission.first_id;
-    for (index, job) in submission.jobs.iter().enumerate() {
+    let count = submission.jobs.len().max(submission.elements.len());
+    // Of an array all are alike.
+    let one_of = |index: usize| submission.jobs.get(if submission.elements.is_empty() { index } else { 0 });
+    let (mut array, mut places_taken) = (None, 0);
+    for (index, job) in (0..count).filter_map(|index| Some((index, one_of(index)?))) {
         let Some((common, common_id)) = submission.commons.get(job.common).zip(commons.get(job.common)) else {
             return Err(SpoolError::Failed("a submission names a common part that it does not have".to_owned()));
         };
@@ -52,15 +58,27 @@ pub fn submit(
                 lane
             }
         };
+        if let Some(said) = common.batch.as_ref().and_then(|batch| batch.array)
+            && !submission.elements.is_empty()
+        {
+            array = match array {
+                None => Some((array::insert(connection, &said, next, count as u64)?, said)),
+                known => known,
+            };
+        }
         let existing = if job.wishes.unique { twin(connection, lane, job)? } else { None };
         let id = match existing {
             Some(id) => {
                 let id = JobId::new(id).map_err(|error| SpoolError::Failed(error.to_string()))?;
-                step::update(connection, id, &[Update::Priority(job.wishes.priority)])?;
+                step::update(connection, settling, id, &[Update::Priority(job.wishes.priority)])?;
                 id.number()
             }
             None => {
-                insert_job(connection, submission, number, index, *common_id, lane, common, job, next)?;
+                let waits = !job.wishes.after.is_empty() || has_no_place(array, index, job);
+                let not_before_us = if waits { NOT_YET } else { 0 };
+                let place = (array.map(|(array, _)| array), not_before_us);
+                insert_job(connection, submission, number, index, *common_id, lane, common, job, next, place)?;
+                places_taken += i64::from(!waits && !job.wishes.held);
                 after::insert(connection, settling, next, &job.wishes.after, submission.at_us)?;
                 tally.enters(if job.wishes.held { "held" } else { "pending" });
                 next += 1;
@@ -72,6 +90,9 @@ pub fn submit(
             _ => ids.push((id, 1)),
         }
     }
+    if let Some((array, _)) = array {
+        array::add(connection, array, places_taken, count as i64)?;
+    }
     let text = json(&ids)?;
     connection
         .prepare_cached("UPDATE submissions SET ids = ? WHERE id = ?")
@@ -82,7 +103,10 @@ pub fn submit(
 }
 
 fn insert_submission(connection: &Connection, submission: &Submission) -> Result<i64, SpoolError> {
-    let digests = submission.jobs.iter().flat_map(|job| job.digest).collect::<Vec<u8>>();
+    let digests = match submission.elements.is_empty() {
+        true => submission.jobs.iter().flat_map(|job| job.digest).collect::<Vec<u8>>(),
+        false => submission.elements.concat(),
+    };
     connection
         .prepare_cached(
             "INSERT INTO submissions (user, key, root, signature, certificate, at_us, count, ids, digests)
@@ -96,7 +120,7 @@ fn insert_submission(connection: &Connection, submission: &Submission) -> Result
                 submission.signature,
                 submission.certificate.0,
                 submission.at_us,
-                submission.jobs.len() as i64,
+                submission.jobs.len().max(submission.elements.len()) as i64,
                 digests
             ])
         })
@@ -150,6 +174,12 @@ fn twin(connection: &Connection, lane: i64, job: &NewJob) -> Result<Option<u64>,
         .map_err(failed)
 }
 
+/// Whether an element has to wait for a place in its array.
+fn has_no_place(array: Option<(i64, Array)>, index: usize, job: &NewJob) -> bool {
+    let at_most = array.and_then(|(_, array)| array.at_most);
+    at_most.is_some_and(|most| job.wishes.held || index as u64 >= most)
+}
+
 #[allow(clippy::too_many_arguments, reason = "one row; a struct would only repeat the columns")]
 fn insert_job(
     connection: &Connection,
@@ -161,6 +191,7 @@ fn insert_job(
     common: &Job,
     job: &NewJob,
     id: u64,
+    (array, not_before_us): (Option<i64>, i64),
 ) -> Result<(), SpoolError> {
     let no_batch = Batch::default();
     let batch = common.batch.as_ref().unwrap_or(&no_batch);
@@ -175,8 +206,8 @@ fn insert_job(
         .prepare_cached(
             "INSERT INTO jobs (id, state, record, user, queue, lane, priority, name, tags, mail, command, argv,
                  directory, common, submission, number, restartable, retries, retries_submitted, backoff_s, not_before_us, attempt,
-                 submitted_us, left_over, report, notify)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, '', ?)",
+                 submitted_us, left_over, report, notify, array)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, '', ?, ?)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -200,9 +231,10 @@ fn insert_job(
                 batch.retries,
                 batch.retries,
                 batch.backoff_s,
-                if job.wishes.after.is_empty() { 0 } else { NOT_YET },
+                not_before_us,
                 submission.at_us,
                 batch.notify.as_ref().map(|notify| &notify.0),
+                array,
             ])
         })
         .map(drop)
