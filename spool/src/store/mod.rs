@@ -489,6 +489,10 @@ pub struct Brief {
     pub array: Option<i64>,
 }
 
+/// The earliest start of a job that waits for something else than a time: for ends of others, or for a place in its
+/// array. Questions about those who may start leave such jobs out by this very number in their text.
+pub const NOT_YET: i64 = i64::MAX;
+
 impl Brief {
     /// Its number.
     pub fn id(&self) -> JobId {

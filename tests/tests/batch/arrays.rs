@@ -123,6 +123,14 @@ fn an_array_waits_for_others_and_others_for_it() {
     here.open("gate");
     assert_eq!(here.wait(&[behind]), 0);
     assert_eq!(here.text("ran"), "before\nelement\nelement\nelement\nbehind\n");
+    // What waits for a place says so.
+    here.gate("place");
+    let (first, last) = array(&here, "1-2%1", &["--mail", "none"], "read line <place; exit 0");
+    here.until(first, "running");
+    let why = here.queue(&["why", &format!("{last}-{last}")]).success().text();
+    assert!(why.contains("it waits for a place: 1 of its array at a time"), "{why}");
+    here.open("place");
+    assert_eq!(wait(&here, (first, last)), 0);
 }
 
 #[test]

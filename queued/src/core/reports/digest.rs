@@ -124,7 +124,7 @@ fn ends(entries: &[&Entry], array: Option<OfArray>) -> (String, String) {
     let sum = sum(counts);
     let mut body = format!("{sum}.\n");
     if counts.iter().sum::<u64>() > total {
-        body.push_str(&format!("{} of these ends are told here.\n", figures::count(total)));
+        body.push_str(&format!("Ends that are told here: {}.\n", figures::count(total)));
     }
     failures(&mut body, &failed);
     list(&mut body, "Cancelled", &cancelled);
@@ -290,6 +290,22 @@ mod tests {
         let none = letter(Kind::End, vec![entry(3, End::Dead("lost host".into())), entry(4, End::Cancelled)]);
         assert_eq!(none.subject, "[queue] 0 of 2 ok, 1 failed, 1 cancelled: sweep (wait, 3-4)");
         assert!(none.body.contains("  3  dead: lost host  sweep  on bluefish after 41 s\n"), "{}", none.body);
+    }
+
+    #[test]
+    fn of_an_array_all_are_counted_and_those_that_are_told_are_named() {
+        let array = OfArray { first: 101, last: 600, ok: 497, failed: 2, cancelled: 1 };
+        let digest = |entries| {
+            let (user, home, cluster) = ("ada".into(), "redfish".into(), "ab12".into());
+            compose(&Digest { kind: Kind::End, user, to: None, home, cluster, entries, array: Some(array) })
+        };
+        // Failures only; one is told as many are.
+        let letter = digest(vec![entry(103, End::Exit(3))]);
+        assert_eq!(letter.subject, "[queue] 497 of 500 ok, 2 failed, 1 cancelled: sweep (wait, 101-600)");
+        let body = "497 of 500 ok, 2 failed, 1 cancelled.\nEnds that are told here: 1.\n\nFailed:\n  103  exit 3  ";
+        assert!(letter.body.starts_with(body), "{}", letter.body);
+        let all = digest((101..=600).map(|job| entry(job, End::Ok)).collect());
+        assert!(!all.body.contains("told here"), "{}", all.body);
     }
 
     #[test]

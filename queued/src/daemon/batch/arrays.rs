@@ -9,7 +9,7 @@ use std::rc::Rc;
 use spool::store::{Owed, Reader};
 use wire::api::{Refusal, RefusalKind};
 use wire::array::MOST;
-use wire::batch::JobRow;
+use wire::batch::{JobRow, Wishes};
 use wire::job::Job;
 
 use super::{Batch, now_us};
@@ -22,7 +22,7 @@ use crate::daemon::Daemon;
 ///
 /// # Errors
 /// It is an array that cannot be taken.
-pub fn elements(common: &Job, is_alone: bool, is_unique: bool) -> Result<Option<u64>, Refusal> {
+pub fn elements(common: &Job, lines: u64, wishes: &Wishes) -> Result<Option<u64>, Refusal> {
     let Some(array) = common.batch.as_ref().and_then(|batch| batch.array) else { return Ok(None) };
     let refused = |message: String| Refusal { kind: RefusalKind::Usage, message };
     let count = array.count().ok_or_else(|| {
@@ -30,13 +30,13 @@ pub fn elements(common: &Job, is_alone: bool, is_unique: bool) -> Result<Option<
             "{array} is no array: it takes an upward range of at most {MOST} elements; nothing was submitted"
         ))
     })?;
-    match (is_alone, is_unique) {
-        (false, _) => Err(refused("an array is a submission of its own".to_owned())),
-        (_, true) => {
-            Err(refused("elements of an array are never the same job as another: leave out --unique".to_owned()))
-        }
-        (true, false) => Ok(Some(count)),
+    if lines != 1 {
+        return Err(refused("an array is a submission of its own".to_owned()));
     }
+    if wishes.unique {
+        return Err(refused("elements of an array are never the same job as another: leave out --unique".to_owned()));
+    }
+    Ok(Some(count))
 }
 
 /// An array that is submitted.

@@ -81,7 +81,7 @@ impl Batch {
         let brief = self.store.ask(|reader| reader.brief(job)).map_err(|error| spool_failed(&error))?;
         let brief = brief.ok_or_else(|| failed(format!("there is no job {id}")))?;
         let mut answer = WhyAnswer { summary: String::new(), ..WhyAnswer::default() };
-        let not_yet = self.why_not_yet(brief.state(), &row.after);
+        let not_yet = self.why_not_yet(&brief, &row);
         answer.summary = match brief.state() {
             State::Held { .. } => format!("it is held; \"queue release {id}\" lets it start"),
             State::Running(run) if row.detail.is_empty() => format!("it runs on {}", run.place.host),

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use spool::home::State;
-use spool::store::{Change, Reader, Settled};
+use spool::store::{Brief, Change, NOT_YET, Reader, Settled};
 use wire::after::After;
+use wire::batch::JobRow;
 
 use super::{Batch, now_us};
 use crate::daemon::Daemon;
@@ -52,10 +53,14 @@ impl Batch {
         }
     }
 
-    /// Whether a job waits for something else than a host, and what to say of it.
-    pub(super) fn why_not_yet(&self, state: &State, after: &[After]) -> Option<String> {
-        let waits = matches!(state, State::Pending { .. }) && !after.is_empty();
-        waits.then(|| self.waits_for_ends(after))
+    /// What to say of a job that waits for something else than a host or a time.
+    pub(super) fn why_not_yet(&self, brief: &Brief, row: &JobRow) -> Option<String> {
+        let State::Pending { .. } = brief.state() else { return None };
+        match brief.not_before_us == NOT_YET {
+            false => None,
+            true if row.after.is_empty() => Some(format!("it waits for a place: {}", row.detail)),
+            true => Some(self.waits_for_ends(&row.after)),
+        }
     }
 }
 

@@ -171,7 +171,7 @@ impl LineReader {
         else {
             return Err(failed("a job names a common part that is not there"));
         };
-        if let Some(count) = arrays::elements(sample, header.count == 1, line.wishes.unique)? {
+        if let Some(count) = arrays::elements(sample, header.count, &line.wishes)? {
             let sample = Job { argv: line.argv.clone(), ..sample.clone() };
             self.array =
                 Some(Elements { sample, environment: *environment, submit_key: header.submit_key.clone(), count });

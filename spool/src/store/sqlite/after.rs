@@ -16,11 +16,8 @@ use super::step::{enter_end, note_change};
 use super::{SpoolError, failed, job};
 use crate::JobId;
 use crate::home::{Death, Event, State, Step};
+pub use crate::store::NOT_YET;
 use crate::store::{Brief, Submission};
-
-/// The earliest start of a job that waits for something else than a time. `waiting`, `next_start` and an index leave
-/// out such jobs, by this very number in their text.
-pub const NOT_YET: i64 = i64::MAX;
 
 /// Ends whose consequences are not all drawn, and what was drawn from others.
 #[derive(Debug, Clone, Default)]
