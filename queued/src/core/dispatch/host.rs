@@ -347,6 +347,11 @@ impl Host {
         self.lacking.clear();
     }
 
+    /// It said that it holds a slot of a queue for this home.
+    pub fn said_free(&mut self, queue: QueueNumber) {
+        self.queue(queue).full = None;
+    }
+
     /// It said that it is full, in these words, and remembers this home or not.
     ///
     /// Whether it was a slot that was missing is not known of a job that needs more: nobody is kept from asking

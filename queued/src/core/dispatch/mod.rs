@@ -311,7 +311,13 @@ impl Dispatcher {
                 let question = Question { host, figures, runner_up: None, slot: Slot::Counted };
                 self.ask(now, first.place.id, question, actions);
             }
-            None => actions.push(Action::Decline { host: name, queue }),
+            None => {
+                // Whoever comes next asks there again: it has room, and forgets that anybody has waited.
+                if job.is_none() {
+                    self.hosts.change(host, |host| host.said_free(number));
+                }
+                actions.push(Action::Decline { host: name, queue });
+            }
         }
     }
 

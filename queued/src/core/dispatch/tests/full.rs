@@ -111,6 +111,24 @@ fn an_own_job_that_ends_makes_room() {
 }
 
 #[test]
+fn a_host_that_offered_a_slot_to_nobody_is_believed_to_have_room() {
+    let mut home = Home::knowing(&[news("redfish", 4, 0.0), news("bluefish", 4, 0.0)]);
+    let only = |id| Submission { choice: HostChoice::Only("bluefish".into()), ..queued(id) };
+    home.feed(Event::Submitted(only(1)));
+    home.asks(1);
+    home.refuse(1, "bluefish", RefusalKind::Full, 1.0);
+    home.waits(1);
+    home.feed(Event::Cancelled { id: JobId(1) });
+    home.feed(Event::SlotFreed { host: "bluefish".into(), queue: "wait".into(), job: None });
+    assert!(matches!(home.next(), Action::Decline { .. }));
+    // No news has come, since for the host nothing has changed.
+    home.feed(Event::Submitted(only(2)));
+    home.asks(2);
+    home.reserve(2, "bluefish", 1.0);
+    home.places(2);
+}
+
+#[test]
 fn a_job_whose_host_was_given_up_is_placed_anew_and_its_place_there_is_free() {
     let mut home = Home::knowing(&[HostNews { ..news("redfish", 1, 0.0) }]);
     home.feed(Event::Submitted(queued(1)));
