@@ -13,7 +13,7 @@ use wire::news::{HostState, OwnRank, QueueState};
 
 use super::Daemon;
 use super::load::{self, Load};
-use super::queues::supervisor;
+use super::queues::{Queues, supervisor};
 use super::runner_link::Word;
 use super::runners;
 use crate::core::admission::{Action, Admission, Ask, Event, IfFull, Key, QueueRule, Slot};
@@ -127,8 +127,9 @@ impl Hosting {
             Ok(uid) => uid,
             Err(message) => return self.refused(daemon, &request, message),
         };
+        let queue = QueueName::from(daemon.queues.resolve(&request.job.queue));
         if let Err(message) = may_run(daemon, uid, &request) {
-            let rank = self.own_rank(daemon, &QueueName::from(daemon.queues.resolve(&request.job.queue)));
+            let rank = self.own_rank(daemon, &queue);
             return ReservationAnswer::Refused { refusal: Refusal { kind: RefusalKind::Denied, message }, rank };
         }
         // The figures of this instant judge whether another host is better by now.
@@ -136,7 +137,7 @@ impl Hosting {
         let ask = Ask {
             key: key.clone(),
             user: UserName::from(request.user.as_str()),
-            queue: QueueName::from(daemon.queues.resolve(&request.job.queue)),
+            queue,
             priority: request.priority,
             runner_up_rank: request.runner_up_rank,
             needs: daemon.queues.needs_of(&request.job),
@@ -311,15 +312,14 @@ impl Hosting {
                 continue;
             }
             let key = Key { home: HostName::from(one.home), id: JobId(one.job_id) };
+            let queue = QueueName::from(daemon.queues.resolve(&one.queue));
             {
                 let mut sessions = self.sessions.borrow_mut();
                 sessions.names.insert(key.clone(), one.session.clone());
-                let queue = QueueName::from(daemon.queues.resolve(&one.queue));
-                let given = Given { key: key.clone(), uid, queue };
+                let given = Given { key: key.clone(), uid, queue: queue.clone() };
                 sessions.keys.insert(one.session, given);
             }
             let user = UserName::from(daemon.user_of(uid));
-            let queue = QueueName::from(daemon.queues.resolve(&one.queue));
             self.feed(daemon, Event::Adopted { key, user, queue, slot: Slot::Counted, taken: one.taken });
         }
     }
@@ -408,10 +408,7 @@ fn may_run(daemon: &Rc<Daemon>, uid: u32, request: &ReservationRequest) -> Resul
     let queue = &request.job.queue;
     let Some(effective) = daemon.queues.effective(daemon, queue) else { return Ok(()) };
     let command = request.job.argv.first().map(|command| command.display()).unwrap_or_default();
-    let said = daemon.queues.admits(daemon, &effective, uid).and_then(|()| match effective.allows_command(&command) {
-        true => Ok(()),
-        false => Err(format!("\"{command}\" may not be run in it (allow-commands)")),
-    });
+    let said = daemon.queues.admits(daemon, &effective, uid).and_then(|()| Queues::allows(&effective, &command));
     said.map_err(|words| format!("queue \"{queue}\": {words}"))
 }
 

@@ -12,6 +12,7 @@ use wire::job::Job;
 
 use super::{Batch, spool_failed};
 use crate::daemon::Daemon;
+use crate::daemon::queues::Queues;
 use crate::profile::Effective;
 
 impl Batch {
@@ -118,10 +119,8 @@ fn must_be_known(daemon: &Rc<Daemon>, queue: &str) -> Result<(), Refusal> {
 
 fn may_be_run(effective: &Effective, common: &Job, job: &NewJob) -> Result<(), String> {
     let argv = if job.argv.is_empty() { &common.argv } else { &job.argv };
-    if let Some(command) = argv.first().map(|command| command.display())
-        && !effective.allows_command(&command)
-    {
-        return Err(format!("\"{command}\" may not be run in it (allow-commands)"));
+    if let Some(command) = argv.first() {
+        Queues::allows(effective, &command.display())?;
     }
     match effective.max_priority.value {
         Some(most) if job.wishes.priority > most => {

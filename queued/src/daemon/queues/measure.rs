@@ -72,7 +72,7 @@ impl Measured {
 /// Asks what is due for a queue. The answers come later, and are looked at then.
 pub fn ask(daemon: &Rc<Daemon>, queue: &str, now: Millis) {
     let (space, program) = daemon.queues.change(queue, |queue| {
-        let Effective { minfree, program, program_every, program_time_limit, .. } = &queue.effective;
+        let Effective { minfree, program, program_every, program_time_limit, .. } = &*queue.effective;
         let paths = minfree.value.0.iter().map(|free| free.path.clone()).collect::<Vec<_>>();
         if queue.measured.free.len() != paths.len() {
             queue.measured.free = vec![Err("it is being looked at".to_owned()); paths.len()];

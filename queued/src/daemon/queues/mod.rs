@@ -153,8 +153,7 @@ impl Queues {
             let others = aliases(&known).filter(|(_, queue)| off.contains(queue)).map(|(alias, _)| alias);
             let others = others.collect::<Vec<_>>();
             off.extend(others);
-            let names = known.queues.keys().map(|name| (name.clone(), name.clone())).chain(aliases(&known));
-            for (name, target) in names {
+            for (name, target) in names(&known) {
                 shares.extend(known.queues.get(&target).map(|queue| (QueueName::from(name.as_str()), queue.share())));
                 if let Some(words) = known.queues.get(&target).and_then(|queue| queue.verdict.suspended.as_ref()) {
                     suspended.insert(name, words.clone());
@@ -245,7 +244,7 @@ impl Queues {
     }
 
     /// What is in force in a queue, by any of its names; none: this host has no such queue.
-    pub fn effective(&self, daemon: &Rc<Daemon>, name: &str) -> Option<Effective> {
+    pub fn effective(&self, daemon: &Rc<Daemon>, name: &str) -> Option<Rc<Effective>> {
         self.look(daemon);
         let known = self.known.borrow();
         let queue = files::resolve(&known.entries, name).ok()?;
@@ -256,8 +255,7 @@ impl Queues {
     pub fn keep(&self) -> BTreeMap<String, Keep> {
         let known = self.known.borrow();
         let of = |queue: &str| known.queues.get(queue).and_then(|queue| queue.effective.keep.value.0);
-        let names = known.queues.keys().map(|name| (name.clone(), name.clone())).chain(aliases(&known));
-        names.filter_map(|(name, queue)| Some((name, of(&queue)?))).collect()
+        names(&known).filter_map(|(name, queue)| Some((name, of(&queue)?))).collect()
     }
 
     /// Whether this host is to be emptied: its spool takes no more jobs.
@@ -284,6 +282,17 @@ impl Queues {
         }
     }
 
+    /// Whether a command may be run in a queue in which this is in force.
+    ///
+    /// # Errors
+    /// Why not, in a sentence.
+    pub fn allows(effective: &Effective, command: &str) -> Result<(), String> {
+        match effective.allows_command(command) {
+            true => Ok(()),
+            false => Err(format!("\"{command}\" may not be run in it (allow-commands)")),
+        }
+    }
+
     fn change<T: Default>(&self, name: &str, change: impl FnOnce(&mut Queue) -> T) -> T {
         self.known.borrow_mut().queues.get_mut(name).map(change).unwrap_or_default()
     }
@@ -294,6 +303,11 @@ fn tell_runners(daemon: &Daemon, message: impl Fn() -> ToRunner) {
         let message = message();
         tokio::task::spawn_local(async move { drop(runner.tell(&message, &[]).await) });
     }
+}
+
+/// Every name, aliases included, with the queue it stands for.
+fn names(known: &Known) -> impl Iterator<Item = (String, String)> {
+    known.queues.keys().map(|name| (name.clone(), name.clone())).chain(aliases(known))
 }
 
 fn aliases(known: &Known) -> impl Iterator<Item = (String, String)> {

@@ -1,6 +1,7 @@
 //! One queue of this host: its profile as it was read last, and what its gates say at this moment.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::core::admission::QueueRule;
 use crate::core::dispatch::Share;
@@ -29,7 +30,7 @@ pub struct Queue {
     /// Why there is no profile in force that should be.
     missing: Option<String>,
     /// What holds on this host.
-    pub effective: Effective,
+    pub effective: Rc<Effective>,
     gates: Gates,
     /// What was measured for it.
     pub measured: Measured,
@@ -40,7 +41,7 @@ pub struct Queue {
 impl Queue {
     /// A queue of which nothing was read yet: the defaults hold.
     pub fn new(name: &str, host: &HostFacts) -> Self {
-        let effective = Profile::default().effective(name, host);
+        let effective = Rc::new(Profile::default().effective(name, host));
         Self {
             name: name.to_owned(),
             stamp: None,
@@ -121,7 +122,7 @@ impl Queue {
     fn take(&mut self, effective: Effective) {
         self.gates = gates_of(&effective);
         self.measured.forget_what_changed(&self.effective, &effective);
-        self.effective = effective;
+        self.effective = Rc::new(effective);
     }
 
     /// What is wrong with its file.
@@ -169,7 +170,7 @@ impl Queue {
 
     /// How this home divides its slots among users.
     pub fn share(&self) -> Share {
-        let Effective { max_running_per_user, order, .. } = &self.effective;
+        let Effective { max_running_per_user, order, .. } = &*self.effective;
         Share { per_user: max_running_per_user.value, fifo: order.value == Order::Fifo }
     }
 
